@@ -1,0 +1,264 @@
+"""What a connection says, read once and checked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from airflow_provider_finauth.connections import CONNECTION_TYPES, Field, Kind
+from airflow_provider_finauth.exceptions import ConfigurationError
+from airflow_provider_finauth.secret import Secret
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """What a connection says, checked: numbers are numbers, choices are allowed, defaults are filled in."""
+
+    conn_id: str
+    conn_type: str
+    _values: Mapping[str, Any] = field(hash=False)
+
+    def __repr__(self) -> str:
+        return f"Settings(conn_id={self.conn_id!r}, conn_type={self.conn_type!r})"
+
+    def error(self, name: str, message: str) -> ConfigurationError:
+        """Make an error that names this connection and the field, as its form calls it.
+
+        :param message: goes on after the field's name, for example "is empty"
+        """
+        label = CONNECTION_TYPES[self.conn_type][name].label
+        return ConfigurationError(
+            f"Connection '{self.conn_id}' ({self.conn_type}): field '{name}' ({label}) {message}.",
+            conn_id=self.conn_id,
+            field=name,
+        )
+
+    def __contains__(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
+    def get(self, name: str) -> Any:
+        """Give a value as it was read, or None."""
+        return self._values.get(name)
+
+    def _require(self, name: str) -> Any:
+        value = self._values.get(name)
+        if value is None:
+            raise self.error(name, "is empty")
+        return value
+
+    def text(self, name: str) -> str:
+        """Give a text.
+
+        :raises ConfigurationError: the field is empty
+        """
+        return str(self._require(name))
+
+    def optional(self, name: str) -> str | None:
+        """Give a text, or None."""
+        value = self._values.get(name)
+        return None if value is None else str(value)
+
+    def secret(self, name: str) -> Secret:
+        """Give a secret.
+
+        :raises ConfigurationError: the field is empty
+        """
+        value = self._require(name)
+        assert isinstance(value, Secret)
+        return value
+
+    def optional_secret(self, name: str) -> Secret | None:
+        """Give a secret, or None."""
+        return None if self._values.get(name) is None else self.secret(name)
+
+    def integer(self, name: str) -> int:
+        """Give an integer.
+
+        :raises ConfigurationError: the field is empty
+        """
+        return int(self._require(name))
+
+    def number(self, name: str) -> float | None:
+        """Give a number, or None."""
+        value = self._values.get(name)
+        return None if value is None else float(value)
+
+    def flag(self, name: str) -> bool:
+        """Give true or false."""
+        return bool(self._values.get(name))
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        """Give the items of a list; none if it is empty."""
+        return tuple(self._values.get(name) or ())
+
+    def mapping(self, name: str) -> dict[str, str]:
+        """Give the members of an object; none if it is empty."""
+        return dict(self._values.get(name) or {})
+
+    def secret_mapping(self, name: str) -> dict[str, Secret]:
+        """Give the members of a secret object; none if it is empty."""
+        return dict(self._values.get(name) or {})
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Give every value that must show nowhere."""
+        found: list[Secret] = []
+        for item in CONNECTION_TYPES[self.conn_type]:
+            value = self._values.get(item.name)
+            if isinstance(value, Secret):
+                found.append(value)
+            elif item.kind is Kind.SECRET_MAPPING and value:
+                found.extend(value.values())
+            elif item.sensitive and value:
+                found.append(Secret(value))
+        return tuple(found)
+
+
+def parse(
+    conn_type: str,
+    conn_id: str,
+    *,
+    host: str | None = None,
+    login: str | None = None,
+    password: str | None = None,
+    port: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read a connection of one of our types.
+
+    Empty texts and nulls count as unset, since a form saves both. Texts that hold a number or a truth value
+    are accepted for one. Unknown members of ``extra`` are ignored.
+
+    :raises ConfigurationError: names the connection and the field that is to be mended
+    """
+    declared = CONNECTION_TYPES[conn_type]
+    given: dict[str, Any] = dict(extra or {})
+    # Airflow's older forms stored an extra under this longer name.
+    prefix = f"extra__{conn_type}__"
+    given = {name.removeprefix(prefix): value for name, value in given.items()}
+    given |= {"host": host, "login": login, "password": password}
+    values: dict[str, Any] = {}
+    settings = Settings(conn_id, conn_type, values)
+    for item in declared:
+        raw = given.get(item.name)
+        if isinstance(raw, str):
+            raw = raw.strip() if item.kind is not Kind.SECRET else raw
+        if raw is None or raw in ("", {}, []):
+            raw = item.default
+        if raw is None:
+            if item.required:
+                raise settings.error(item.name, "is empty")
+            continue
+        values[item.name] = _read(settings, item, raw)
+    if port and "host" in values:
+        values["host"] = _with_port(values["host"], port)
+    return settings
+
+
+def _read(settings: Settings, item: Field, raw: Any) -> Any:
+    value = _READERS[item.kind](settings, item, raw)
+    if item.choices and value not in item.choices:
+        raise settings.error(item.name, f"must be one of {', '.join(item.choices)}")
+    if item.kind in (Kind.INTEGER, Kind.NUMBER):
+        if item.minimum is not None and value < item.minimum:
+            raise settings.error(item.name, f"must be at least {item.minimum:g}")
+        if item.maximum is not None and value > item.maximum:
+            raise settings.error(item.name, f"must be at most {item.maximum:g}")
+    return value
+
+
+def _text(settings: Settings, item: Field, raw: Any) -> str:
+    if isinstance(raw, bool) or not isinstance(raw, str | int):
+        raise settings.error(item.name, "must be a text")
+    return str(raw)
+
+
+def _secret(settings: Settings, item: Field, raw: Any) -> Secret:
+    return Secret(_text(settings, item, raw))
+
+
+def _url(settings: Settings, item: Field, raw: Any) -> str:
+    # Whether credentials may travel there is judged where origins are known, in ``apis``.
+    return _text(settings, item, raw).rstrip("/")
+
+
+def _integer(settings: Settings, item: Field, raw: Any) -> int:
+    number = _number(settings, item, raw)
+    if number != int(number):
+        raise settings.error(item.name, "must be a whole number")
+    return int(number)
+
+
+def _number(settings: Settings, item: Field, raw: Any) -> float:
+    try:
+        number = math.nan if isinstance(raw, bool) else float(raw)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise settings.error(item.name, "must be a number")
+    return number
+
+
+def _flag(settings: Settings, item: Field, raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    word = str(raw).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise settings.error(item.name, "must be true or false")
+    return word in _TRUE
+
+
+def _list(settings: Settings, item: Field, raw: Any) -> tuple[str, ...]:
+    if isinstance(raw, str) and raw.startswith("["):
+        try:
+            raw = json.loads(raw)
+        except ValueError:
+            raise settings.error(item.name, "must be a comma-separated text or a JSON list") from None
+    parts = raw.split(",") if isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
+    if any(isinstance(part, dict | list | bool) or part is None for part in parts):
+        raise settings.error(item.name, "must be a comma-separated text or a JSON list")
+    return tuple(text for part in parts if (text := str(part).strip()))
+
+
+def _mapping(settings: Settings, item: Field, raw: Any) -> dict[str, str]:
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except ValueError:
+            raw = None
+    if not isinstance(raw, Mapping) or any(isinstance(value, dict | list) for value in raw.values()):
+        raise settings.error(item.name, 'must be a JSON object of texts, for example {"Name": "value"}')
+    return {str(name): str(value) for name, value in raw.items() if value is not None}
+
+
+def _secret_mapping(settings: Settings, item: Field, raw: Any) -> dict[str, Secret]:
+    return {name: Secret(value) for name, value in _mapping(settings, item, raw).items()}
+
+
+def _with_port(address: str, port: int) -> str:
+    """Add a connection's own port to its address, unless the address names one."""
+    parts = urlsplit(address)
+    if not parts.netloc or parts.netloc.rpartition("]")[2].count(":"):
+        return address
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{port}"))
+
+
+_READERS: dict[Kind, Callable[[Settings, Field, Any], Any]] = {
+    Kind.TEXT: _text,
+    Kind.URL: _url,
+    Kind.SECRET: _secret,
+    Kind.PEM: _text,
+    Kind.SECRET_PEM: _secret,
+    Kind.INTEGER: _integer,
+    Kind.NUMBER: _number,
+    Kind.FLAG: _flag,
+    Kind.LIST: _list,
+    Kind.MAPPING: _mapping,
+    Kind.SECRET_MAPPING: _secret_mapping,
+}

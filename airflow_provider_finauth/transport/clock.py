@@ -1,0 +1,28 @@
+"""The time, as something that can be handed in.
+
+Shared data is judged by the wall clock (or a store's own); within a process only the monotonic clock
+counts, because the wall clock may be set while a token is in use.
+"""
+
+from __future__ import annotations
+
+import time
+
+
+class Clock:
+    """The system's clocks; tests hand in a clock of their own."""
+
+    def wall(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards within this process."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for so many seconds."""
+        time.sleep(seconds)
+
+
+SYSTEM_CLOCK = Clock()
