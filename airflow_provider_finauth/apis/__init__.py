@@ -1,0 +1,1 @@
+"""What is particular to each API: one file each, and nothing of it anywhere else."""

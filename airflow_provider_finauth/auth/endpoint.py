@@ -1,0 +1,187 @@
+"""Asking a token endpoint.
+
+Every request gets a connection of its own: a pooled one may be closed by the server at the very moment it
+is used, and whether the request arrived cannot be known then. Redirects are never followed. Time-outs and a
+total deadline always hold.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import re
+import ssl
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import requests
+import tenacity
+import urllib3.exceptions
+
+from airflow_provider_finauth.auth.answer import Answer, PassingError, read_answer
+from airflow_provider_finauth.exceptions import ConfigurationError, FinauthError, RateLimitedError
+from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
+from airflow_provider_finauth.transport.session import OriginSession
+from airflow_provider_finauth.transport.tls import CertificateError
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.auth.credentials import Credentials
+    from airflow_provider_finauth.auth.grants import TokenRequest
+
+_MAX_ANSWER_BYTES = 1024 * 1024
+_MAX_ATTEMPTS = 4
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 20.0
+_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+class NeverSentError(PassingError):
+    """No byte of the token request can have reached the server, so it may be repeated whatever it spends."""
+
+
+class TokenEndpoint:
+    """Sends token requests and reads their answers.
+
+    A grant that starts over alone is asked for again after a 5xx, a time-out or a broken connection. What
+    spends a refresh token of an authorised grant, or a code, is sent again only where it certainly was not
+    sent, or was turned away unread (429): a server that rotates takes a replay for theft.
+
+    :param clock: the time
+    """
+
+    def __init__(self, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+
+    def ask(self, credentials: Credentials, request: TokenRequest, deadline: float) -> Answer:
+        """Send the request until there is an answer that is no passing failure.
+
+        :param deadline: a value of the clock's ``monotonic()`` after which no attempt begins or goes on
+        :raises InvalidClientError: the server refuses for good
+        :raises RateLimitedError: it goes on asking to wait
+        :raises TokenEndpointError: it goes on failing
+        """
+        careful = request.refreshes and not credentials.starts_over_alone
+
+        def is_passing(error: BaseException) -> bool:
+            if isinstance(error, NeverSentError | RateLimitedError):
+                return True
+            return not careful and isinstance(error, PassingError)
+
+        def is_over(state: tenacity.RetryCallState) -> bool:
+            spent = self._clock.monotonic() + state.upcoming_sleep >= deadline
+            return spent or state.attempt_number >= _MAX_ATTEMPTS
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            wait=_wait,
+            stop=is_over,
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        return retrying(self._ask_once, credentials, request, deadline)
+
+    def _ask_once(self, credentials: Credentials, request: TokenRequest, deadline: float) -> Answer:
+        began = self._clock.monotonic()
+        answer = self._exchange(credentials, request, deadline - began)
+        if isinstance(answer, FinauthError):
+            raise answer
+        return replace(answer, asked_at=began)
+
+    def _exchange(
+        self, credentials: Credentials, request: TokenRequest, seconds: float
+    ) -> Answer | FinauthError:
+        where = f"Connection {credentials.conn_id!r}: the token endpoint at {credentials.token_origin}"
+        if seconds <= 0:
+            return NeverSentError(f"{where} was not asked, the time for it was over.")
+        settings = credentials.transport
+        timeouts = (min(settings.connect_timeout, seconds), min(settings.read_timeout, seconds))
+        ends = time.monotonic() + seconds
+        failure: str | None = None
+        never_sent = False
+        with _session(credentials) as session:
+            try:
+                response = session.request(
+                    request.method,
+                    request.url,
+                    params=dict(request.params),
+                    data=request.body,
+                    headers=dict(request.headers),
+                    timeout=timeouts,
+                    stream=True,
+                )
+                body = read_bounded(response, _MAX_ANSWER_BYTES, deadline=ends)
+            except requests.RequestException as error:
+                never_sent, failure = _never_sent(error), _reason(error)
+            except TransportFault as error:
+                failure = f"could not be read: {error}"
+        if failure is not None:
+            # Not raised from the library's error, which holds the request and thereby the secrets.
+            return (NeverSentError if never_sent else PassingError)(f"{where} {failure}.")
+        return read_answer(
+            credentials,
+            response.status_code,
+            response.headers.get("Content-Type"),
+            body,
+            retry_after=_retry_after(response.headers.get("Retry-After"), self._clock),
+        )
+
+
+def _session(credentials: Credentials) -> OriginSession:
+    try:
+        return OriginSession(credentials.transport, {credentials.token_origin}, pool_size=1)
+    except CertificateError as error:
+        raise ConfigurationError(
+            f"Connection {credentials.conn_id!r}: its TLS settings cannot be used, the {error.part} {error}.",
+            conn_id=credentials.conn_id,
+        ) from None
+
+
+def _never_sent(error: requests.RequestException) -> bool:
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause: object = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(cause, urllib3.exceptions.ProxyError):
+        cause = cause.original_error
+    if isinstance(cause, urllib3.exceptions.SSLError):
+        # Other TLS errors may come after the handshake: with TLS 1.3 a server refuses a client certificate
+        # when the request is already on its way.
+        return bool(cause.args) and isinstance(cause.args[0], ssl.SSLCertVerificationError)
+    return isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "could not be reached: the TLS connection failed, check the certificates on both sides"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "could not be reached through the proxy"
+    if isinstance(error, requests.ConnectTimeout):
+        return "could not be reached in time"
+    if isinstance(error, requests.Timeout):
+        return "did not answer in time"
+    if _never_sent(error):
+        return "could not be reached"
+    return "broke the connection"
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Wait as long as the server asks, else by full jitter, so that callers do not come back in step."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, PassingError | RateLimitedError) else None
+    longest = min(_FIRST_WAIT * 2 ** (state.attempt_number - 1), _LONGEST_WAIT)
+    return (asked or 0.0) + random.uniform(0, longest)  # noqa: S311 - spreads load, protects nothing
+
+
+def _retry_after(value: str | None, clock: Clock) -> float | None:
+    """Read ``Retry-After`` (RFC 9110 section 10.2.3): seconds, or a date."""
+    if value is None:
+        return None
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, date.timestamp() - clock.wall())

@@ -1,0 +1,147 @@
+"""Refusals for good, remembered: two hundred tasks with a wrong secret make one or two requests.
+
+A refusal lives in a store entry of its own, a client's under the credentials' fingerprint, a refresh
+token's under its hash. So a changed field or a new authorisation lifts it by itself. It rests for a minute,
+then twice as long each time, up to a quarter of an hour; in between one request is made, since the vendor
+may have mended it on its side. A password is tried twice only: many servers lock an account that goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_finauth.auth.credentials import secret_hash
+from airflow_provider_finauth.auth.stores.base import Conflict, Store, UnreadableEntry
+from airflow_provider_finauth.exceptions import (
+    FinauthError,
+    InvalidClientError,
+    ReauthorizationRequiredError,
+    StoreUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.auth.credentials import Credentials
+    from airflow_provider_finauth.secret import Secret
+
+_FIRST_REST = 60.0
+_LONGEST_REST = 900.0
+_PASSWORD_TRIES = 2
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    revision: int
+    count: int = 0
+    # None: until the connection changes.
+    until: float | None = 0.0
+    message: str = ""
+    code: str | None = None
+    status: int | None = None
+
+
+class Refusals:
+    """The memory of refusals in a store. Calls are made under the lineage's lock.
+
+    :param store: where they are kept
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def check_client(self, credentials: Credentials) -> bool:
+        """Raise what the token endpoint said of these credentials, while that is not to be asked again.
+
+        :return: whether something is remembered that has lapsed
+        :raises InvalidClientError: the refusal
+        """
+        refusal = self._read(self._client_key(credentials))
+        if self._stands(refusal):
+            raise InvalidClientError(
+                f"{refusal.message} {_when(refusal)}", code=refusal.code, status=refusal.status
+            )
+        return refusal.count > 0
+
+    def check_refresh_token(self, refresh_token: Secret) -> None:
+        """Raise if the token endpoint has refused this refresh token, while it is not to be asked again.
+
+        :raises ReauthorizationRequiredError: the refusal
+        """
+        refusal = self._read(_refresh_key(refresh_token))
+        if self._stands(refusal):
+            raise ReauthorizationRequiredError(f"{refusal.message} {_when(refusal)}")
+
+    def record_client(self, credentials: Credentials, error: InvalidClientError) -> None:
+        """Remember that the token endpoint refuses these credentials for good."""
+        # Other codes mean that the server did not come to look at the password.
+        spends_password = credentials.grant == "password" and error.code in (None, "invalid_grant")
+        self._record(self._client_key(credentials), error, tries=_PASSWORD_TRIES if spends_password else None)
+
+    def record_refresh_token(self, refresh_token: Secret, error: FinauthError) -> None:
+        """Remember that the token endpoint refuses this refresh token."""
+        self._record(_refresh_key(refresh_token), error, tries=None)
+
+    def lift_client(self, credentials: Credentials) -> None:
+        """Forget what is remembered of these credentials."""
+        self._store.delete(self._client_key(credentials))
+
+    def _client_key(self, credentials: Credentials) -> str:
+        return f"refused-client-{credentials.fingerprint(self._store.sealer.digest)}"
+
+    def _stands(self, refusal: _Refusal) -> bool:
+        if refusal.until is None:
+            return True
+        # Further ahead than any rest reaches means that the clock was set back.
+        return 0 < refusal.until - self._store.now() <= _LONGEST_REST
+
+    def _read(self, key: str) -> _Refusal:
+        try:
+            entry = self._store.read(key)
+        except UnreadableEntry as error:
+            return _Refusal(error.revision)
+        if entry is None:
+            return _Refusal(0)
+        try:
+            members: dict[str, Any] = json.loads(entry.payload)
+            return _Refusal(
+                entry.revision,
+                int(members["count"]),
+                None if members["until"] is None else float(members["until"]),
+                str(members["message"]),
+                members["code"],
+                members["status"],
+            )
+        except (ValueError, KeyError, TypeError):
+            return _Refusal(entry.revision)
+
+    def _record(self, key: str, error: FinauthError, *, tries: int | None) -> None:
+        known = self._read(key)
+        count = known.count + 1
+        rest = min(_FIRST_REST * 2 ** min(known.count, 10), _LONGEST_REST)
+        members = {
+            "count": count,
+            "until": None if tries is not None and count >= tries else self._store.now() + rest,
+            "message": str(error),
+            "code": getattr(error, "code", None),
+            "status": getattr(error, "status", None),
+        }
+        # The refusal itself is what the caller is to see, not that it could not be written down.
+        with contextlib.suppress(Conflict, StoreUnavailableError):
+            self._store.write(key, json.dumps(members).encode(), follows=known.revision)
+
+
+def _refresh_key(refresh_token: Secret) -> str:
+    return f"refused-refresh-{secret_hash(refresh_token)}"
+
+
+def _when(refusal: _Refusal) -> str:
+    if refusal.until is None:
+        return "It was tried twice and is not tried again until the connection changes."
+    until = datetime.fromtimestamp(refusal.until, UTC)
+    return (
+        f"This is remembered; the server is asked again after {until:%Y-%m-%d %H:%M:%S} UTC, "
+        "or at once when the connection changes."
+    )

@@ -1,0 +1,1 @@
+"""One authenticated conversation with an API: retry, pace, error answers, GraphQL, paging."""

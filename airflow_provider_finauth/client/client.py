@@ -1,0 +1,229 @@
+"""The client of one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import requests
+
+from airflow_provider_finauth.client.answers import decoded, without_errors
+from airflow_provider_finauth.client.bodies import encode_json
+from airflow_provider_finauth.client.exchange import Exchange
+from airflow_provider_finauth.client.graphql import operation_kind
+from airflow_provider_finauth.client.links import resolve_link
+from airflow_provider_finauth.client.paging.walk import walk_pages
+from airflow_provider_finauth.client.params import encode_params
+from airflow_provider_finauth.client.retry import SAFE_METHODS
+from airflow_provider_finauth.client.session import AuthenticatedSession
+from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_finauth.auth.authorizer import Authorizer
+    from airflow_provider_finauth.client.paging.base import Page, Pull, Request
+    from airflow_provider_finauth.client.params import Params
+    from airflow_provider_finauth.client.profile import Profile
+    from airflow_provider_finauth.transport.clock import Clock
+
+_T = TypeVar("_T")
+
+
+class ApiClient:
+    """One authenticated conversation with an API; may be used by several threads.
+
+    :param profile: what is particular to the connection
+    :param authorizer: gives the ``Authorization`` header of each request
+    :param clock: what tells the time and waits
+    :raises ConfigurationError: a certificate cannot be used
+    """
+
+    def __init__(self, profile: Profile, authorizer: Authorizer, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._profile = profile
+        self._authorizer = authorizer
+        self._clock = clock
+        self._session = AuthenticatedSession(profile, authorizer, clock=clock)
+
+    @property
+    def session(self) -> AuthenticatedSession:
+        """The session, for whoever wants plain ``requests``."""
+        return self._session
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: Any = None,
+        data: Mapping[str, Any] | bytes | str | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        idempotent: bool | None = None,
+        accept_status: Collection[int] = (),
+    ) -> requests.Response:
+        """Send a request and give its checked answer, whose body has been read.
+
+        :param path: below the connection's base URL, or an absolute URL of a known origin
+        :param params: of the query: booleans go out as ``true`` and ``false``, None is left out
+        :param json: a body; a ``Decimal`` goes out as a number
+        :param data: a body, or the fields of a form
+        :param headers: None as a value removes a header of the connection
+        :param idempotent: whether it may be repeated when an answer is lost; None goes by the method: GET and
+            HEAD may
+        :param accept_status: statuses besides 2xx that are no errors
+        :raises FinauthError: of a kind that tells what to do
+        """
+        return self._exchange(
+            method,
+            self.url(path),
+            lambda _, response: response,
+            params=params,
+            json=json,
+            data=data,
+            headers=headers,
+            idempotent=idempotent,
+            accept_status=accept_status,
+        )
+
+    def get_json(
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Any:
+        """Get a JSON answer: numbers with a fraction as ``Decimal``; None where the server has no content.
+
+        :raises FinauthError: of a kind that tells what to do
+        """
+        return self._exchange("GET", self.url(path), decoded, params=params, headers=headers)
+
+    def graphql(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        path: str,
+        operation_name: str | None = None,
+        idempotent: bool | None = None,
+        allow_partial: bool = False,
+    ) -> Any:
+        """Run a GraphQL document and give its ``data``.
+
+        :param operation_name: which operation, where the document has several
+        :param idempotent: whether it may be repeated when an answer is lost; None repeats queries only
+        :param allow_partial: give ``{"data": …, "errors": […]}`` and do not raise where some fields failed
+        :raises FinauthError: the answer has errors
+        """
+        body: dict[str, Any] = {"query": query, "variables": dict(variables or {})}
+        if operation_name is not None:
+            body["operationName"] = operation_name
+        answer = self._graphql(self.url(path), body, None, idempotent, allow_partial)
+        if allow_partial:
+            return {"data": answer.get("data"), "errors": answer.get("errors") or []}
+        return answer.get("data")
+
+    def pages(self, pull: Pull, *, limit: int | None = None) -> Iterator[Page]:
+        """Walk a pull page by page, each asked for only when it is wanted.
+
+        :param limit: stop after so many records, without asking for more
+        :raises FinauthError: a request failed, or a guard of the paging was broken
+        """
+        current = self._profile.base_url
+
+        def fetch(request: Request) -> Any:
+            nonlocal current
+            if request.link:
+                known = self._profile.known_origins
+                url = resolve_link(request.path, current=current, known=known)
+            else:
+                url = self.url(request.path)
+            if request.graphql:
+                answer = self._graphql(url, request.json, request.headers, request.idempotent, False)
+                return answer.get("data")
+
+            def read(exchange: Exchange[Any], response: requests.Response) -> Any:
+                nonlocal current
+                current = response.url
+                return decoded(exchange, response)
+
+            return self._exchange(
+                request.method,
+                url,
+                read,
+                params=request.params,
+                json=request.json,
+                headers=request.headers,
+                idempotent=request.idempotent,
+            )
+
+        return walk_pages(pull, fetch, limit=limit)
+
+    def records(self, pull: Pull, *, limit: int | None = None) -> Iterator[Any]:
+        """Walk a pull record by record; see :meth:`pages`."""
+        for page in self.pages(pull, limit=limit):
+            yield from page.records
+
+    def url(self, path: str) -> str:
+        """Give the absolute URL of a path below the base URL; an absolute URL is left as it is."""
+        if path.lower().startswith(("http://", "https://")):
+            return path
+        return f"{self._profile.base_url}/{path.removeprefix('/')}"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _graphql(
+        self,
+        url: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str | None] | None,
+        idempotent: bool | None,
+        allow_partial: bool,
+    ) -> Any:
+        if idempotent is None:
+            # What cannot be told apart from a mutation is treated as one.
+            idempotent = operation_kind(body["query"], body.get("operationName")) == "query"
+
+        def read(exchange: Exchange[Any], response: requests.Response) -> Any:
+            return without_errors(exchange, response, allow_partial=allow_partial)
+
+        return self._exchange("POST", url, read, json=body, headers=headers, idempotent=idempotent)
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        read: Callable[[Exchange[_T], requests.Response], _T],
+        *,
+        params: Params | None = None,
+        json: Any = None,
+        data: Mapping[str, Any] | bytes | str | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        idempotent: bool | None = None,
+        accept_status: Collection[int] = (),
+    ) -> _T:
+        method = method.upper()
+        sent: dict[str, Any] = dict(headers or {})
+        names = {name.lower() for name in sent}
+        if json is not None:
+            data = encode_json(json)
+            if "content-type" not in names:
+                sent["Content-Type"] = "application/json"
+        elif isinstance(data, Mapping) and "content-type" not in names:
+            # Said here: a Content-Type among the connection's headers would keep requests from saying it.
+            sent["Content-Type"] = "application/x-www-form-urlencoded"
+        request = requests.Request(method, url, params=encode_params(params), data=data, headers=sent)
+        exchange = Exchange(
+            profile=self._profile,
+            session=self._session,
+            authorizer=self._authorizer,
+            clock=self._clock,
+            request=request,
+            safe=method in SAFE_METHODS if idempotent is None else idempotent,
+            accept_status=accept_status,
+            read=read,
+        )
+        return exchange.perform()

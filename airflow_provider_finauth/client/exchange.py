@@ -1,0 +1,196 @@
+"""One request until its good answer: pace, credentials, replay after a 401, retries, checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import requests
+
+from airflow_provider_finauth.client import errors
+from airflow_provider_finauth.client.retry import (
+    Again,
+    Tries,
+    before_sending,
+    is_passing,
+    parse_date,
+    parse_retry_after,
+    passes_by,
+)
+from airflow_provider_finauth.exceptions import ApiError, FinauthError, SubscriptionKeyError
+from airflow_provider_finauth.secret import Secret
+from airflow_provider_finauth.transport.reading import (
+    DeadlineExceeded,
+    ResponseTooLarge,
+    TransportFault,
+    read_bounded,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.auth.authorizer import Authorizer
+    from airflow_provider_finauth.client.profile import Failure, Profile
+    from airflow_provider_finauth.client.session import AuthenticatedSession
+    from airflow_provider_finauth.transport.clock import Clock
+
+_T = TypeVar("_T")
+
+
+class Refused(Exception):
+    """The API does not accept the token; the request was not processed.
+
+    :param error: what to raise if there is no other token
+    """
+
+    def __init__(self, error: FinauthError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass
+class Exchange(Generic[_T]):
+    """One request of a client.
+
+    :param profile: what is particular to the connection
+    :param session: sends
+    :param authorizer: gives tokens
+    :param clock: what tells the time and waits
+    :param request: what to send
+    :param safe: whether it may be sent again although it may have been processed
+    :param accept_status: statuses besides 2xx that are no errors
+    :param read: makes the result of a good answer; may raise what this class's other steps raise
+    """
+
+    profile: Profile
+    session: AuthenticatedSession
+    authorizer: Authorizer
+    clock: Clock
+    request: requests.Request
+    safe: bool
+    accept_status: Collection[int]
+    read: Callable[[Exchange[_T], requests.Response], _T]
+    used: Secret = field(default_factory=lambda: Secret(""), init=False, repr=False)
+    _prepared: requests.PreparedRequest = field(init=False, repr=False)
+    _replaced: bool = field(default=False, init=False)
+
+    def perform(self) -> _T:
+        """Send until there is a good answer.
+
+        :raises FinauthError: there will be none
+        """
+        self._prepared = self._prepare()
+        tries = Tries(self.clock, self.profile.retry_deadline, self.profile.max_attempts)
+        return tries.run(self._attempt)
+
+    def failure(self, response: requests.Response, *, about: Any = None) -> Failure:
+        """Read an error answer, without the token in use.
+
+        :param about: the part of the body to describe; all of it if not given
+        """
+        token = Secret(self.used.reveal().rpartition(" ")[2])
+        return errors.read_failure(self.profile, response, secrets=(token,), about=about)
+
+    def named_wait(self, response: requests.Response) -> float | None:
+        """Give the wait that an answer asks for; a date is compared with the server's own clock."""
+        sent_at = parse_date(response.headers.get("Date"))
+        now = self.clock.wall() if sent_at is None else sent_at
+        return parse_retry_after(response.headers.get("Retry-After"), now=now)
+
+    def _prepare(self) -> requests.PreparedRequest:
+        try:
+            return self.session.prepare_request(self.request)
+        except (requests.exceptions.RequestException, ValueError, UnicodeError):
+            problem = "an address or a header of it is not valid"
+        # Raised here, so that no other error's text with a header or a query hangs on it.
+        raise ApiError(f"Connection {self.profile.conn_id!r}: a request could not be made: {problem}.")
+
+    def _attempt(self) -> _T:
+        """Try once, and once more with another token after a 401."""
+        response = self._deliver(None)
+        refused: FinauthError
+        try:
+            return self._check(response)
+        except Refused as error:
+            refused = error.error
+        fresh = self._another_token(response)
+        if fresh is None:
+            raise refused
+        response = self._deliver(fresh)
+        try:
+            return self._check(response)
+        except Refused as error:
+            refused = error.error
+        raise refused
+
+    def _another_token(self, response: requests.Response) -> Secret | None:
+        # An answer with a history was a redirect's, which has had its replay already.
+        if self._replaced or response.history or self.profile.has_fixed_key:
+            return None
+        self._replaced = True
+        return self.authorizer.replace(self.used)
+
+    def _deliver(self, authorization: Secret | None) -> requests.Response:
+        fault: Exception
+        session, url = self.session, self._prepared.url
+        settings = session.merge_environment_settings(url, {}, True, None, None)
+        with session.pace.slot():
+            try:
+                response, self.used = session.attempt(
+                    self._prepared, authorization=authorization, allow_redirects=True, **settings
+                )
+                # The body's clock is the system's: it is measured while bytes come.
+                deadline = time.monotonic() + self.profile.retry_deadline
+                read_bounded(response, self.profile.max_response_bytes, deadline=deadline)
+                return response
+            except (requests.exceptions.RequestException, TransportFault) as error:
+                fault = error
+        raise self._transport_error(fault)
+
+    def _transport_error(self, fault: Exception) -> Exception:
+        """Make an error of a failed exchange; never of its own text, which names the URL with its query."""
+        early = before_sending(fault)
+        what, hint = _explain(fault, early=early)
+        if isinstance(fault, ResponseTooLarge):
+            what = f"gave an answer of more than {self.profile.max_response_bytes} bytes"
+            hint = "Ask for smaller pages, or raise [finauth] max_response_bytes in Airflow's configuration."
+        elif not early and not self.safe:
+            hint = f"{hint} It may have been processed all the same: look before sending it again.".lstrip()
+        path = self.profile.path_of(self._prepared.url or "")
+        error = ApiError(
+            f"Connection {self.profile.conn_id!r}: {self._prepared.method} {path} {what}. {hint}".rstrip()
+        )
+        return Again(error) if early or (self.safe and passes_by(fault)) else error
+
+    def _check(self, response: requests.Response) -> _T:
+        status = response.status_code
+        if 200 <= status < 300 or status in self.accept_status:
+            return self.read(self, response)
+        wait = self.named_wait(response)
+        error = errors.error_for(self.profile, self.failure(response), retry_after=wait)
+        if status == 401 and not isinstance(error, SubscriptionKeyError):
+            raise Refused(error)
+        if not error.permanent and (status == 429 or (self.safe and is_passing(status))):
+            raise Again(error, retry_after=wait)
+        raise error
+
+
+def _explain(fault: Exception, *, early: bool) -> tuple[str, str]:
+    """Say what happened to an exchange, and what to look at."""
+    if isinstance(fault, requests.exceptions.ProxyError):
+        return "did not get through the proxy", "Check HTTPS_PROXY and NO_PROXY."
+    if isinstance(fault, requests.exceptions.SSLError):
+        return "failed in TLS", "Check the connection's certificate fields, tls_ca_file, and the host's name."
+    if early:
+        return (
+            "did not reach the server",
+            "Check the connection's host, and that it can be reached from here.",
+        )
+    if isinstance(fault, requests.exceptions.Timeout | DeadlineExceeded):
+        return (
+            "was not answered in time",
+            "Raise request_timeout in the connection, or ask for smaller pages.",
+        )
+    if isinstance(fault, requests.exceptions.TooManyRedirects):
+        return "was redirected too often", "Check the connection's host."
+    return "lost its connection before the answer was whole", ""

@@ -1,0 +1,72 @@
+"""Paging styles by name: how a DAG or a template says which one it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_finauth.client.paging.base import PagingStyle, Pull, Request
+from airflow_provider_finauth.client.paging.cursor import Cursor
+from airflow_provider_finauth.client.paging.keyset import Keyset
+from airflow_provider_finauth.client.paging.limit_offset import LimitOffset
+from airflow_provider_finauth.client.paging.next_link import NextLink
+from airflow_provider_finauth.client.paging.page_index import PageIndex
+from airflow_provider_finauth.client.paging.relay import Relay
+from airflow_provider_finauth.client.paging.single import Single
+from airflow_provider_finauth.client.paging.skip_top import SkipTop
+from airflow_provider_finauth.exceptions import ConfigurationError
+
+PAGING_STYLES: dict[str, Callable[..., PagingStyle]] = {
+    "none": Single,
+    "page_index": PageIndex,
+    "limit_offset": LimitOffset,
+    "skip_top": SkipTop,
+    "next_link": NextLink,
+    "cursor": Cursor,
+    "relay": Relay,
+    "keyset": Keyset,
+}
+
+
+def pull_of(
+    path: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    paging: str = "none",
+    paging_options: Mapping[str, Any] | None = None,
+    records_path: str | None = None,
+    key: str | None = None,
+    total: str | None = None,
+    method: str = "GET",
+    json: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Pull:
+    """Describe a pull of any list.
+
+    :param path: below the connection's address
+    :param paging: a name of :data:`PAGING_STYLES`
+    :param paging_options: what the style takes, for example ``{"param": "cursor", "size": 100}``
+    :param records_path: where the list lies in the answer, for example ``result.items``
+    :param key: the member that names a record, for the guards
+    :param total: where the answer tells the number of all records
+    :raises ConfigurationError: no such style, or it takes no such option
+    """
+    if paging not in PAGING_STYLES:
+        raise ConfigurationError(
+            f"Argument 'paging' must be one of {', '.join(PAGING_STYLES)}, not {paging!r}.", field="paging"
+        )
+    try:
+        style = PAGING_STYLES[paging](**(paging_options or {}))
+    except TypeError:
+        raise ConfigurationError(
+            f"Argument 'paging_options' does not fit the paging '{paging}'; see the documentation of paging.",
+            field="paging_options",
+        ) from None
+    return Pull(
+        request=Request(method, path, params=dict(params or {}), json=json, headers=dict(headers or {})),
+        paging=style,
+        records_path=records_path,
+        key=key,
+        total=total,
+        resource=path.strip("/"),
+    )

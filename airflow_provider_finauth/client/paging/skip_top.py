@@ -1,0 +1,65 @@
+"""Pages by skip and top, or from and count, and by links where the answer has them (Landax).
+
+Which names a tenant's version heeds, and whether it gives links, differs; so links are looked for under
+each name whatever the version: a client that knows one of them stops after a page, in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_finauth.client.paging.guards import Marks
+from airflow_provider_finauth.client.paging.limit_offset import OffsetWalk
+from airflow_provider_finauth.client.paging.next_link import LINK_KEYS, find_link, follow
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.client.paging.base import Pull, Request, Turn, Walk
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkipTop:
+    """Pages by skip and top.
+
+    :param skip_param: the parameter for the records to leave out
+    :param top_param: the parameter for the records a page
+    :param size: records a page
+    :param cap: the most records that the server gives in one answer
+    :param next_link_keys: the members that may hold a link to the next page
+    """
+
+    skip_param: str = "$skip"
+    top_param: str = "$top"
+    size: int = 1000
+    cap: int | None = None
+    next_link_keys: tuple[str, ...] = LINK_KEYS
+
+    def begin(self, pull: Pull) -> Walk:
+        """Begin a walk."""
+        return SkipTopWalk(self, pull)
+
+
+class SkipTopWalk(OffsetWalk):
+    """One walk by links while there are any, else by skip.
+
+    The last of a row of links is an end, except after exactly as many records as the server gives at most:
+    then one request looks beyond them.
+    """
+
+    def __init__(self, style: SkipTop, pull: Pull) -> None:
+        super().__init__(pull, offset_param=style.skip_param, size_param=style.top_param, size=style.size)
+        self._style = style
+        self._links = Marks(self, "link")
+
+    def next(self, turn: Turn) -> Request | None:
+        link = find_link(turn.answer, self._style.next_link_keys)
+        if link is not None:
+            if not self._links.is_new(link, has_data=bool(turn.rows)):
+                return None
+            if turn.rows:
+                self.check(turn)
+            return follow(turn.request, link)
+        following = super().next(turn)
+        if turn.request.link and len(turn.rows) != self._style.cap:
+            return None
+        return following

@@ -1,0 +1,142 @@
+"""A ``requests.Session`` that authenticates itself."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import requests
+from requests.utils import rewind_body
+
+from airflow_provider_finauth.client.errors import read_failure
+from airflow_provider_finauth.client.pace import Pace
+from airflow_provider_finauth.exceptions import ConfigurationError, SubscriptionKeyError
+from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
+from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
+from airflow_provider_finauth.transport.session import OriginSession
+from airflow_provider_finauth.transport.tls import CertificateError
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.auth.authorizer import Authorizer
+    from airflow_provider_finauth.client.profile import Profile
+    from airflow_provider_finauth.secret import Secret
+    from airflow_provider_finauth.transport.clock import Clock
+
+_FOLLOWS_REDIRECTS = frozenset({"GET", "HEAD"})
+_LARGEST_REFUSAL = 64 * 1024
+
+
+class AuthenticatedSession(OriginSession):
+    """Adds the connection's credentials to each request, for its known origins only.
+
+    It is what ``hook.get_conn()`` gives: hand it to any library that takes a session. The token is asked
+    for with each request, so a session may be kept for as long as one likes. A 401 is answered by one other
+    token and one replay, since a request that met a 401 was not processed. The connection's own credentials
+    replace an ``Authorization`` header of the caller.
+
+    :param profile: what is particular to the connection
+    :param authorizer: gives the ``Authorization`` header
+    :param clock: what tells the time and waits
+    :raises ConfigurationError: a certificate cannot be used
+    """
+
+    def __init__(self, profile: Profile, authorizer: Authorizer, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        try:
+            super().__init__(
+                profile.transport, profile.known_origins, pool_size=max(10, profile.max_concurrency)
+            )
+        except CertificateError as error:
+            raise ConfigurationError(
+                f"Connection {profile.conn_id!r}: {error.part}: {error}.",
+                conn_id=profile.conn_id,
+                field=error.part,
+            ) from None
+        self._profile = profile
+        self._authorizer = authorizer
+        self.pace = Pace(
+            clock,
+            requests_per_second=profile.requests_per_second,
+            max_concurrency=profile.max_concurrency,
+        )
+        # Luca labels its JSON text/html unless it is asked for.
+        self.headers["Accept"] = "application/json"
+        self.headers.update(profile.headers)
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        prepared = super().prepare_request(request)
+        url = prepared.url or ""
+        self.require_known(url)
+        self._profile.prepare(prepared.method or "", self._profile.path_of(url), prepared.headers)
+        return prepared
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        with self.pace.slot():
+            response, used = self.attempt(request, **kwargs)
+            if not self.may_replay(response) or not rewind(request):
+                return response
+            fresh = self._authorizer.replace(used)
+            if fresh is None:
+                return response
+            response.close()
+            return self.attempt(request, authorization=fresh, **kwargs)[0]
+
+    def attempt(
+        self, request: requests.PreparedRequest, *, authorization: Secret | None = None, **kwargs: Any
+    ) -> tuple[requests.Response, Secret]:
+        """Send once, without pace and replay.
+
+        :param authorization: the header to use; asked of the authorizer if not given
+        :return: the answer, and the header that was used
+        """
+        self.require_known(request.url or "")
+        used = self._authorizer.authorization() if authorization is None else authorization
+        # A copy, so that the caller's object never carries a secret, or an outdated one into its next try.
+        outgoing = request.copy()
+        outgoing.headers.pop("Authorization", None)
+        for name, value in self._profile.secret_headers.items():
+            outgoing.headers[name] = value.reveal()
+        if used:
+            outgoing.headers["Authorization"] = used.reveal()
+        name_of_id = self._profile.request_id_header
+        if name_of_id and name_of_id not in outgoing.headers:
+            outgoing.headers[name_of_id] = str(uuid.uuid4())
+        if outgoing.method not in _FOLLOWS_REDIRECTS:
+            kwargs["allow_redirects"] = False
+        return super().send(outgoing, **kwargs), used
+
+    def may_replay(self, response: requests.Response) -> bool:
+        """Tell whether another token can help: a 401, of a token that can be replaced.
+
+        An answer with a history was a redirect's, which has had its replay already.
+        """
+        if response.status_code != 401 or response.history or self._profile.has_fixed_key:
+            return False
+        if self._profile.judge is None:
+            return True
+        if not response._content_consumed:  # type: ignore[attr-defined]
+            try:
+                read_bounded(response, _LARGEST_REFUSAL)
+            except TransportFault:
+                return True
+        judged = self._profile.judge(read_failure(self._profile, response))
+        return not isinstance(judged, SubscriptionKeyError)
+
+    def __repr__(self) -> str:
+        return f"<AuthenticatedSession {self._profile.api} {self._profile.conn_id!r}>"
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError(
+            "an authenticated session is not pickled: make one from the connection where it is used"
+        )
+
+
+def rewind(request: requests.PreparedRequest) -> bool:
+    """Make a request's body ready to be sent again; false if it cannot be."""
+    body: Any = request.body
+    if body is None or isinstance(body, str | bytes):
+        return True
+    try:
+        rewind_body(request)
+    except requests.exceptions.UnrewindableBodyError:
+        return False
+    return True

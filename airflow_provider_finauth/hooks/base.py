@@ -1,0 +1,261 @@
+"""What all hooks have in common: from an Airflow connection to an authenticated conversation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_finauth.auth.authorizer import make_authorizer
+from airflow_provider_finauth.auth.credentials import FixedCredentials
+from airflow_provider_finauth.client.bodies import NotJson, decode_json, is_json
+from airflow_provider_finauth.client.client import ApiClient
+from airflow_provider_finauth.client.paging.named import pull_of
+from airflow_provider_finauth.exceptions import ApiError, ConfigurationError, FinauthError
+from airflow_provider_finauth.hooks.records import Records
+from airflow_provider_finauth.runtime import door
+from airflow_provider_finauth.runtime.brokers import broker, memory_broker
+from airflow_provider_finauth.runtime.config import read_config
+from airflow_provider_finauth.runtime.errors import airflow_errors
+from airflow_provider_finauth.settings import Settings, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import requests
+
+    from airflow_provider_finauth.auth.broker import Broker
+    from airflow_provider_finauth.auth.credentials import Credentials
+    from airflow_provider_finauth.auth.tokens import TokenSet
+    from airflow_provider_finauth.client.paging.base import Page, Pull
+    from airflow_provider_finauth.client.profile import Profile
+
+
+class Api(Protocol):
+    """What ``apis/<api>.py`` makes of a connection."""
+
+    profile: Profile
+
+    def probe(self, client: ApiClient) -> None:
+        """Make one cheap read."""
+
+
+A = TypeVar("A", bound=Api)
+
+
+class FinauthHook(BaseHook, Generic[A]):
+    """Talks to an API with the credentials of an Airflow connection.
+
+    The connection is read once, when it is first needed; nothing is read while a DAG file is parsed. The
+    token is shared with all other tasks of the connection and asked for with each request, so a hook may be
+    kept for as long as a task runs, and used from several threads.
+
+    A hook for another API is a subclass that names its connection type and its class of ``apis``.
+    """
+
+    conn_type: ClassVar[str]
+    api_class: Callable[[Settings], A]
+
+    def __init__(self, conn_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the connection says, checked.
+
+        :raises ConfigurationError: names the field that is to be mended
+        """
+        with airflow_errors():
+            found = door.get_connection(self.conn_id)
+            if found.conn_type and found.conn_type != self.conn_type:
+                raise ConfigurationError(
+                    f"Connection '{self.conn_id}' is of type '{found.conn_type}', and {type(self).__name__} "
+                    f"wants one of type '{self.conn_type}'.",
+                    conn_id=self.conn_id,
+                    field="conn_type",
+                )
+            settings = parse(
+                self.conn_type,
+                self.conn_id,
+                host=found.host,
+                login=found.login,
+                password=found.password,
+                port=found.port,
+                extra=found.extra,
+            )
+            door.mask(*settings.secrets())
+            return settings
+
+    @cached_property
+    def api(self) -> A:
+        """What is particular to the API, as the connection sets it."""
+        settings = self.settings
+        with airflow_errors():
+            return type(self).api_class(settings)
+
+    @cached_property
+    def client(self) -> ApiClient:
+        """The authenticated conversation."""
+        profile = self.api.profile
+        with airflow_errors():
+            if isinstance(profile.credentials, FixedCredentials):
+                door.mask(profile.credentials.header)
+            return self._client(profile, broker())
+
+    def _client(self, profile: Profile, tokens: Broker) -> ApiClient:
+        profile = replace(profile, max_response_bytes=read_config().max_response_bytes)
+        return ApiClient(profile, make_authorizer(tokens, profile.credentials))
+
+    def get_conn(self) -> requests.Session:
+        """Give a ``requests.Session`` that authenticates itself: hand it to any library that takes one.
+
+        It sends credentials to the connection's own origins only, and has time-outs.
+        """
+        return self.client.session
+
+    def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        """Make one request; its answer has been checked and read.
+
+        :param method: the HTTP method
+        :param path: below the connection's address, or the whole address of one of its origins
+        :param kwargs: ``params``, ``json``, ``data``, ``headers``, ``idempotent`` (whether a request other
+            than a GET may be repeated), ``accept_status``
+        :raises FinauthError: the API refuses, or cannot be reached
+        """
+        with airflow_errors():
+            return self.client.request(method, path, **kwargs)
+
+    def answer(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Make one request and decode its answer: JSON with exact numbers, else text; None if it is empty.
+
+        :param kwargs: as for :meth:`request`
+        """
+        response = self.request(method, path, **kwargs)
+        content_type = response.headers.get("Content-Type")
+        if not response.content:
+            return None
+        if not is_json(content_type):
+            return response.text
+        try:
+            return decode_json(response.content, content_type)
+        except NotJson as error:
+            raise ApiError(
+                f"Connection '{self.conn_id}': {method} {path} answered {response.status_code} with a body that "
+                f"cannot be used: {error}.",
+                status=response.status_code,
+            ) from None
+
+    def records(self, path: str, *, limit: int | None = None, **kwargs: Any) -> Records:
+        """Pull a list, record by record.
+
+        :param path: below the connection's address, or the whole address of one of its origins
+        :param limit: stop after so many records
+        :param kwargs: ``params``, ``paging`` (the name of a style), ``paging_options``, ``records_path``,
+            ``key``, ``total``, ``method``, ``json``, ``headers``; see the documentation of paging
+        :raises ConfigurationError: an argument is not of its kind
+        """
+        with airflow_errors():
+            return self._records(pull_of(path, **kwargs), limit=limit)
+
+    def pages(self, path: str, *, limit: int | None = None, **kwargs: Any) -> Iterator[Page]:
+        """Pull a list, page by page.
+
+        :param limit: stop after so many records
+        :param kwargs: as for :meth:`records`
+        """
+        return self.records(path, limit=limit, **kwargs).pages()
+
+    def pull(
+        self, path: str, *, output: str | None = None, output_format: str | None = None, **kwargs: Any
+    ) -> list[Any] | dict[str, Any]:
+        """Pull a list to where it is wanted.
+
+        :param output: None gives the records back; else a path or ``ObjectStoragePath``, and the manifest
+            is given back
+        :param output_format: where the suffix of ``output`` does not tell
+        :param kwargs: as for :meth:`records`
+        """
+        return self.records(path, **kwargs).land(output=output, output_format=output_format)
+
+    def _records(
+        self,
+        *pulls: Pull,
+        limit: int | None = None,
+        since: object = None,
+        until: object = None,
+    ) -> Records:
+        """Make records of pulls that have been described.
+
+        :param pulls: walked one after the other
+        :param limit: stop after so many records
+        :param since: for the manifest
+        :param until: for the manifest
+        """
+        window = {name: str(value) for name, value in (("since", since), ("until", until)) if value}
+        return Records(
+            self.conn_type, pulls[0].resource, lambda: self._walk(pulls, limit), window=window or None
+        )
+
+    def _walk(self, pulls: tuple[Pull, ...], limit: int | None) -> Iterator[Page]:
+        if len(pulls) == 1:
+            return self.client.pages(pulls[0], limit=limit)
+        if limit is None:
+            return chain.from_iterable(map(self.client.pages, pulls))
+        return self._walk_limited(pulls, limit)
+
+    def _walk_limited(self, pulls: tuple[Pull, ...], limit: int) -> Iterator[Page]:
+        for pull in pulls:
+            if limit <= 0:
+                return
+            for page in self.client.pages(pull, limit=limit):
+                limit -= len(page.records)
+                yield page
+
+    @property
+    def _credentials(self) -> Credentials:
+        credentials = self.api.profile.credentials
+        if isinstance(credentials, FixedCredentials):
+            raise ConfigurationError(
+                f"Connection '{self.conn_id}' authenticates with a fixed key, so there is no token.",
+                conn_id=self.conn_id,
+            )
+        return credentials
+
+    def get_token(self) -> TokenSet:
+        """Give the token set in use, obtained or refreshed if need be. Its repr shows nothing.
+
+        :raises ConfigurationError: the connection authenticates with a fixed key
+        """
+        with airflow_errors():
+            return broker().token(self._credentials)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection: one token and one cheap read, with nothing kept.
+
+        What a person has authorised is not spent on a test: its refresh token may be good for one use only.
+        """
+        try:
+            return True, self._test()
+        except FinauthError as error:
+            return False, str(error)
+
+    def _test(self) -> str:
+        profile = self.api.profile
+        credentials = profile.credentials
+        if isinstance(credentials, FixedCredentials) or credentials.starts_over_alone:
+            client = self._client(profile, memory_broker())
+            try:
+                self.api.probe(client)
+            finally:
+                client.close()
+            return "The API has accepted the credentials."
+        if broker().is_authorised(credentials):
+            return "The fields are complete and the connection is authorised. A test spends no refresh token."
+        return (
+            "The fields are complete, but nobody has authorised the connection under this name yet: "
+            f"run `finauth authorize {self.conn_id}`."
+        )

@@ -1,0 +1,122 @@
+"""The hook of connections of type ``luca``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_finauth.apis.luca import GRAPHQL_PATH, Luca
+from airflow_provider_finauth.hooks import forms
+from airflow_provider_finauth.hooks.base import FinauthHook
+from airflow_provider_finauth.hooks.records import Records
+from airflow_provider_finauth.runtime.errors import airflow_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from airflow_provider_finauth.client.paging.base import Page, Pull
+
+
+class LucaHook(FinauthHook[Luca]):
+    """Talks to Luca's GraphQL API.
+
+    :param luca_conn_id: a connection of type ``luca``
+    """
+
+    conn_name_attr = "luca_conn_id"
+    default_conn_name = "luca_default"
+    conn_type = "luca"
+    hook_name = "Luca Regnskap"
+    api_class = Luca
+
+    def __init__(self, luca_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(luca_conn_id, **kwargs)
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Make the fields of Airflow 2.11's form."""
+        return forms.widgets(cls.conn_type)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Name the fields of Airflow 2.11's form."""
+        return forms.behaviour(cls.conn_type)
+
+    def graphql(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        idempotent: bool | None = None,
+        allow_partial: bool = False,
+    ) -> dict[str, Any]:
+        """Run one document and give its ``data``.
+
+        :param query: a GraphQL document; with OAuth each of its fields has to name a ``companyId``
+        :param variables: of the document
+        :param idempotent: whether it may be repeated when an answer is lost; None repeats queries only
+        :param allow_partial: give ``{"data": …, "errors": […]}`` where some fields failed, instead of raising
+        """
+        with airflow_errors():
+            answer: dict[str, Any] = self.client.graphql(
+                query, variables, path=GRAPHQL_PATH, idempotent=idempotent, allow_partial=allow_partial
+            )
+            return answer
+
+    def companies(self, *, limit: int | None = None) -> Records:
+        """Pull the companies (``id``, ``name``, ``organisationNumber``) that the connection covers.
+
+        :param limit: stop after so many
+        """
+        with airflow_errors():
+            return self._records(self.api.companies(), limit=limit)
+
+    def nodes(
+        self,
+        query: str,
+        connection_path: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        company_ids: Iterable[str] | str | None = None,
+        page_size: int | str = 100,
+        verify: bool = False,
+        limit: int | None = None,
+    ) -> Records:
+        """Walk a Relay connection, for one or several companies; see :meth:`.apis.luca.Luca.nodes`.
+
+        A node of a walk over several companies gets the member ``companyId``, unless the query asks for one.
+
+        :param company_ids: ids or organisation numbers; without them the connection's field, and if that is
+            empty all companies that the consent covers. A personal API key needs none, it is bound to one
+        :param limit: stop after so many
+        """
+        if isinstance(company_ids, str):
+            company_ids = company_ids.split(",")
+        chosen = [text for company in company_ids or () if (text := str(company).strip())]
+
+        def described(company: str | None) -> Pull:
+            return self.api.nodes(
+                query, connection_path, variables, company_id=company, page_size=page_size, verify=verify
+            )
+
+        with airflow_errors():
+            # Describing one now refuses a wrong argument before anything is asked for.
+            described(next(iter(chosen), None))
+        return Records(
+            self.conn_type, connection_path, lambda: self._over_companies(described, chosen, limit=limit)
+        )
+
+    def _over_companies(
+        self, described: Callable[[str | None], Pull], chosen: list[str], *, limit: int | None
+    ) -> Iterator[Page]:
+        companies = chosen or list(self.api.company_ids)
+        if not companies and not self.api.spans_companies:
+            yield from self.client.pages(described(None), limit=limit)
+            return
+        for company in companies or [str(each["id"]) for each in self.companies()]:
+            if limit is not None and limit <= 0:
+                return
+            for page in self.client.pages(described(company), limit=limit):
+                if limit is not None:
+                    limit -= len(page.records)
+                yield replace(page, records=[{"companyId": company, **node} for node in page.records])

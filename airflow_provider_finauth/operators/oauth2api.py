@@ -1,0 +1,116 @@
+"""The operators of connections of type ``oauth2api``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_finauth.operators.base import PullOperator, RequestOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_finauth.hooks.oauth2api import OAuth2ApiHook
+    from airflow_provider_finauth.hooks.records import Records
+
+
+class _OAuth2Api:
+    """Finds the hook."""
+
+    oauth2api_conn_id: str
+
+    @cached_property
+    def hook(self) -> OAuth2ApiHook:
+        """The hook that does the work."""
+        from airflow_provider_finauth.hooks.oauth2api import OAuth2ApiHook
+
+        return OAuth2ApiHook(self.oauth2api_conn_id)
+
+
+class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
+    """Pulls any list; see :meth:`.FinauthHook.records`.
+
+    :param path: below the connection's address, or the whole address of one of its origins
+    :param query_params: of the query
+    :param paging: none, page_index, limit_offset, skip_top, next_link, cursor, relay or keyset
+    :param paging_options: what that style takes; see the documentation of paging
+    :param records_path: where the list lies in the answer, for example ``result.items``
+    :param key: the member that names a record, for the guards against lost rows
+    :param total: where the answer tells the number of all records
+    :param method: the HTTP method
+    :param json: the body
+    :param headers: further headers
+    :param oauth2api_conn_id: a connection of type ``oauth2api``
+    """
+
+    template_fields: Sequence[str] = (
+        "oauth2api_conn_id",
+        "path",
+        "query_params",
+        "paging",
+        "paging_options",
+        "records_path",
+        "key",
+        "total",
+        "method",
+        "json",
+        "headers",
+        *PullOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        query_params: dict[str, Any] | None = None,
+        paging: str = "none",
+        paging_options: dict[str, Any] | None = None,
+        records_path: str | None = None,
+        key: str | None = None,
+        total: str | None = None,
+        method: str = "GET",
+        json: Any = None,
+        headers: dict[str, str] | None = None,
+        oauth2api_conn_id: str = "oauth2api_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.query_params = query_params
+        self.paging = paging
+        self.paging_options = paging_options
+        self.records_path = records_path
+        self.key = key
+        self.total = total
+        self.method = method
+        self.json = json
+        self.headers = headers
+        self.oauth2api_conn_id = oauth2api_conn_id
+
+    def records(self) -> Records:
+        return self.hook.records(
+            self.path,
+            params=self.query_params,
+            paging=self.paging,
+            paging_options=self.paging_options,
+            records_path=self.records_path,
+            key=self.key,
+            total=self.total,
+            method=self.method,
+            json=self.json,
+            headers=self.headers,
+            limit=self.limit,
+        )
+
+
+class OAuth2ApiRequestOperator(_OAuth2Api, RequestOperator):
+    """Makes one request to an API, of any path; see :class:`.RequestOperator`.
+
+    :param oauth2api_conn_id: a connection of type ``oauth2api``
+    """
+
+    template_fields: Sequence[str] = ("oauth2api_conn_id", *RequestOperator.template_fields)
+
+    def __init__(self, *, oauth2api_conn_id: str = "oauth2api_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.oauth2api_conn_id = oauth2api_conn_id

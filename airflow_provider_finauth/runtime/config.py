@@ -1,0 +1,131 @@
+"""The ``[finauth]`` options, read from Airflow's configuration and checked."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from airflow_provider_finauth.configuration import CONFIG_OPTIONS, SECTION
+from airflow_provider_finauth.exceptions import ConfigurationError
+from airflow_provider_finauth.runtime import door
+from airflow_provider_finauth.secret import Secret
+
+STORES = ("variable", "file:///path/to/folder", "memory")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What ``[finauth]`` says.
+
+    :param token_store: ``variable``, ``file`` or ``memory``
+    :param token_folder: the folder of ``file``
+    :param lock_dir: the folder of lock files that is configured; None for the default one
+    """
+
+    token_store: str
+    token_folder: Path | None
+    token_store_conn_id: str | None
+    store_key: Secret | None = field(repr=False)
+    max_xcom_records: int
+    max_xcom_bytes: int
+    max_response_bytes: int
+    lock_dir: Path | None
+    lock_timeout: float
+
+
+def read_config() -> Config:
+    """Read the options.
+
+    :raises ConfigurationError: names the option that is to be mended
+    """
+    token_store, token_folder = _token_store()
+    store_key = _text("store_key")
+    lock_dir = _text("lock_dir")
+    return Config(
+        token_store=token_store,
+        token_folder=token_folder,
+        token_store_conn_id=_text("token_store_conn_id"),
+        store_key=Secret(store_key) if store_key else None,
+        max_xcom_records=_whole("max_xcom_records"),
+        max_xcom_bytes=_whole("max_xcom_bytes"),
+        max_response_bytes=_whole("max_response_bytes"),
+        lock_dir=Path(lock_dir) if lock_dir else None,
+        lock_timeout=_seconds("lock_timeout"),
+    )
+
+
+def lock_folder(config: Config) -> Path:
+    """Give the folder of lock files, made if it is missing.
+
+    The default one lies where everybody may write, so it must be ours alone: whoever owns it could hold or
+    remove our locks.
+
+    :raises ConfigurationError: it cannot be made, or belongs to somebody else
+    """
+    if config.lock_dir is not None:
+        folder = config.lock_dir
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _wrong("lock_dir", f"the folder '{folder}' cannot be made ({error.strerror})") from None
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _wrong("lock_dir", f"this process may not write to the folder '{folder}'")
+        return folder
+    folder = Path(tempfile.gettempdir()) / f"finauth-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise _wrong("lock_dir", f"the folder '{folder}' cannot be made ({error.strerror})") from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise _wrong(
+            "lock_dir",
+            f"the folder '{folder}' is not this user's alone (mode 0700); remove it or set another",
+        )
+    return folder
+
+
+def _wrong(option: str, message: str) -> ConfigurationError:
+    return ConfigurationError(f"Airflow configuration [{SECTION}] {option}: {message}.", field=option)
+
+
+def _text(option: str) -> str | None:
+    return door.config_value(SECTION, option, str(CONFIG_OPTIONS[option]["default"])).strip() or None
+
+
+def _whole(option: str) -> int:
+    text = _text(option) or ""
+    try:
+        value = int(text)
+    except ValueError:
+        raise _wrong(option, f"'{text}' is not a whole number") from None
+    if value <= 0:
+        raise _wrong(option, f"{value} is not above zero")
+    return value
+
+
+def _seconds(option: str) -> float:
+    text = _text(option) or ""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise _wrong(option, f"'{text}' is not a number of seconds above zero")
+    return value
+
+
+def _token_store() -> tuple[str, Path | None]:
+    text = _text("token_store") or ""
+    if text in ("variable", "memory"):
+        return text, None
+    parts = urlsplit(text)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.strip("/"):
+        return "file", Path(unquote(parts.path))
+    # Only the scheme is repeated: an address of a store may hold a password.
+    raise _wrong("token_store", f"'{parts.scheme or text}' is unknown; use one of: {', '.join(STORES)}")

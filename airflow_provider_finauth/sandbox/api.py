@@ -1,0 +1,65 @@
+"""What the APIs of the sandbox have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_finauth.sandbox.answer import Answer
+from airflow_provider_finauth.sandbox.call import Call
+from airflow_provider_finauth.sandbox.endpoint import Endpoint
+from airflow_provider_finauth.sandbox.tokens import Office
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.routing import BaseRoute
+
+    from airflow_provider_finauth.sandbox.control import Control
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+
+class Api:
+    """One vendor: its endpoints, its settings and the tokens it has given out.
+
+    Subclasses state ``name`` (which the control plane knows it by), ``prefix`` (of its paths) and
+    ``defaults`` (its settings), and give their endpoints by :meth:`endpoints`.
+    """
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]
+    defaults: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, control: Control) -> None:
+        self.office = self.make_office()
+        self.control = control
+        self.settings = control.add(self.name, self.defaults, self.office)
+        control.resets.append(self.reset)
+
+    def make_office(self) -> Office:
+        """Where its tokens come from."""
+        return Office()
+
+    def reset(self) -> None:
+        """Forget all tokens and whatever else came after the start."""
+        self.office.clear()
+
+    def endpoints(self) -> Iterator[tuple[str, str, str, Callable[[Call], Answer]]]:
+        """Where (token, api, other), method, path below the prefix, and handler of each endpoint."""
+        raise NotImplementedError
+
+    def not_found(self, call: Call) -> Answer:
+        """The answer to a path that the vendor does not have."""
+        return Answer(404)
+
+    def routes(self) -> Iterator[BaseRoute]:
+        """All endpoints as routes, and one for paths that there are not."""
+        from starlette.routing import Route
+
+        for where, method, path, handler in self.endpoints():
+            template = self.prefix + path
+            endpoint = Endpoint(self.control, self.office, self.name, where, template, handler)
+            yield Route(template, endpoint, methods=[method])
+        rest = f"{self.prefix}/{{rest:path}}"
+        endpoint = Endpoint(self.control, self.office, self.name, "api", rest, self.not_found)
+        yield Route(rest, endpoint, methods=METHODS)

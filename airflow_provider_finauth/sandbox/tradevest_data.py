@@ -1,0 +1,186 @@
+"""Tradevest's books: transactions, persons, orders and what changed."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+from typing import Any
+
+from airflow_provider_finauth.sandbox.credentials import TRADEVEST_REQUESTOR
+from airflow_provider_finauth.sandbox.values import (
+    GERMAN_COMPANIES,
+    GERMAN_PEOPLE,
+    TODAY,
+    Table,
+    cents,
+    day,
+    iban,
+    identifier,
+    moment,
+    money,
+    seeded,
+    utc,
+)
+
+START = utc(2025)
+FIRST_DAY = date(2025, 1, 1)
+DAYS = (TODAY - FIRST_DAY).days
+SPAN = DAYS * 86_400
+ASSETS = ("BTC", "ETH", "SOL", "ADA", "DOT")
+ORDER_STATES = (
+    "FILLED",
+    "FILLED",
+    "SETTLED",
+    "SETTLED",
+    "CANCELED",
+    "PENDING",
+    "REJECTED",
+    "PARTIALLY_FILLED",
+)
+CHANGELOGS = {"entities": 12_000, "digital": 6_000, "roles": 1_500, "products": 2_000, "customers": 500}
+
+
+def transactions() -> list[dict[str, Any]]:
+    """Transactions by booking date; some were modified later."""
+    rng = seeded("tradevest/transactions")
+    found = []
+    for n in range(20_000):
+        days = n * DAYS // 20_000
+        kind = ("digitalTradingTransaction", "traditionalTradingTransaction", "cashTransaction")[n % 3]
+        details: dict[str, Any] = {"amount": money(rng, 100, 5_000_000), "currency": "EUR"}
+        if n % 3 == 0:
+            details["assetCode"] = rng.choice(ASSETS)
+            details["quantity"] = cents(rng.randint(1, 90_000)).scaleb(-6)
+        elif n % 3 == 1:
+            details["isin"] = f"DE{rng.randrange(10**9):09d}{rng.randrange(10)}"
+            details["quantity"] = rng.randint(1, 500)
+        found.append(
+            {
+                "id": identifier(rng),
+                "customerProductId": PRODUCT_IDS[n % len(PRODUCT_IDS)],
+                "transactionType": ("TRADE", "TRADE", "CASH")[n % 3],
+                "transactionStatus": "MODIFIED" if rng.random() < 0.03 else "COMPLETED",
+                "bookingDate": day(FIRST_DAY, days),
+                "valueDate": day(FIRST_DAY, days + 2),
+                "digitalTradingTransaction": None,
+                "traditionalTradingTransaction": None,
+                "cashTransaction": None,
+                kind: details,
+            }
+        )
+    return found
+
+
+def entities() -> list[dict[str, Any]]:
+    """Natural persons and legal entities; the first is the one that commands are sent for."""
+    rng = seeded("tradevest/entities")
+    found = []
+    for n in range(900):
+        person = n % 6 != 5
+        name = rng.choice(GERMAN_PEOPLE if person else GERMAN_COMPANIES)
+        found.append(
+            {
+                "id": TRADEVEST_REQUESTOR if n == 0 else identifier(rng),
+                "entityType": "NATURAL_PERSON" if person else "LEGAL_ENTITY",
+                "entityStatus": rng.choice(("ACTIVE", "ACTIVE", "ACTIVE", "PENDING", "CLOSED")),
+                "name": name,
+                "email": f"kunde{n}@beispiel.invalid",
+                "roles": ["CUSTOMER"] if n % 4 else ["CUSTOMER", "LEGAL_REPRESENTATIVE"],
+                "createdOn": moment(START, n * SPAN // 900),
+            }
+        )
+    return found
+
+
+def customer_products(customer: int) -> list[dict[str, Any]]:
+    """The products of one customer, as a bare array."""
+    rng = seeded(f"tradevest/products/{customer}")
+    product = PRODUCT_IDS[customer % len(PRODUCT_IDS)]
+    account = iban("DE", f"10010010{rng.randrange(10**10):010d}")
+    return [
+        {
+            "customerProductId": product,
+            "productCode": "WALLET",
+            "productType": "DIGITAL",
+            "accountData": None,
+            "cryptoAssets": [
+                {"assetCode": asset, "quantity": cents(rng.randint(1, 9_000)).scaleb(-6)}
+                for asset in rng.sample(ASSETS, 3)
+            ],
+            "traditionalAssets": [],
+            "status": "ACTIVE",
+        },
+        {
+            "customerProductId": f"{product[:-4]}ba1a",
+            "productCode": "BALANCE_ACCOUNT",
+            "productType": "CASH",
+            "accountData": {
+                "iban": account,
+                "bic": "PBNKDEFF",
+                "availableBalance": money(rng, 0, 4_000_000),
+                "withdrawableBalance": money(rng, 0, 3_000_000),
+            },
+            "cryptoAssets": [],
+            "traditionalAssets": [],
+            "status": "ACTIVE",
+        },
+    ]
+
+
+def orders(product: str) -> list[dict[str, Any]]:
+    """Digital orders of one customer product, by time."""
+    rng = seeded(f"tradevest/orders/{product}")
+    count = 40 + rng.randrange(200)
+    return [
+        {
+            "id": identifier(rng),
+            "externalId": f"order-{product[:8]}-{n}",
+            "customerProductId": product,
+            "assetCode": rng.choice(ASSETS),
+            "side": rng.choice(("BUY", "SELL")),
+            "amount": money(rng, 1_000, 900_000),
+            "currency": "EUR",
+            "orderStatus": rng.choice(ORDER_STATES),
+            "createdOn": moment(START, n * SPAN // count),
+        }
+        for n in range(count)
+    ]
+
+
+def changelog(kind: str) -> list[dict[str, Any]]:
+    """What changed, by time; some at the same second."""
+    rng = seeded(f"tradevest/changelog/{kind}")
+    count = CHANGELOGS[kind]
+    return [
+        {
+            "id": f"{kind}-{n + 1:06d}",
+            "itemId": identifier(rng),
+            "changeType": rng.choice(("CREATED", "UPDATED", "UPDATED", "DELETED")),
+            "changedOn": moment(START, (n // 2) * SPAN // (count // 2)),
+        }
+        for n in range(count)
+    ]
+
+
+def _make_product_ids() -> list[str]:
+    rng = seeded("tradevest/product-ids")
+    return [identifier(rng) for _ in range(600)]
+
+
+PRODUCT_IDS = _make_product_ids()
+TRANSACTIONS = Table(transactions)
+ENTITIES = Table(entities)
+CHANGELOG_TABLES = {kind: Table(partial(changelog, kind)) for kind in CHANGELOGS}
+PRODUCTS = [
+    {"productCode": code, "productType": kind, "name": name}
+    for code, kind, name in (
+        ("WALLET", "DIGITAL", "Krypto-Wallet"),
+        ("BALANCE_ACCOUNT", "CASH", "Verrechnungskonto"),
+        ("DEPOSITORY_ACCOUNT", "TRADITIONAL", "Depot"),
+        ("CURRENCY_WALLET", "CASH", "Währungskonto"),
+    )
+]
+PRICES = [
+    {"assetCode": asset, "currency": "EUR", "price": cents(price), "pricedOn": "2026-11-01T00:00:00Z"}
+    for asset, price in zip(ASSETS, (9_412_350, 314_507, 16_290, 71, 602), strict=True)
+]

@@ -1,0 +1,1 @@
+"""Where the records of a pull land. Plain Python: targets are handed in."""

@@ -1,0 +1,22 @@
+"""Common to all tests: an Airflow home of the test process's own, set before anything imports Airflow."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from tests.airflow_environment import environment_of, outer_environment
+
+_home = Path(tempfile.mkdtemp(prefix="finauth-tests-"))
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+for _name in set(os.environ) - set(outer_environment()):
+    del os.environ[_name]
+for _folder in ("dags", "plugins", "tmp"):
+    (_home / _folder).mkdir()
+os.environ.update(environment_of(_home))
+tempfile.tempdir = None  # Asked again, it follows the home's TMPDIR.
+
+pytest_plugins = ["tests.airflow_harness"]
