@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 import trustme
+
+if TYPE_CHECKING:
+    import pytest
 
 
 @cache
@@ -24,7 +26,11 @@ CONNECTIONS: dict[str, dict[str, Any]] = {
         "password": "talenom-client-secret",
         "extra": {"subscription_api_key": "talenom-subscription-key", "scope": "organization-api"},
     },
-    "opcorporate": {"login": "op-client-id", "password": "op-client-secret", "extra": {"environment": "sandbox"}},
+    "opcorporate": {
+        "login": "op-client-id",
+        "password": "op-client-secret",
+        "extra": {"environment": "sandbox"},
+    },
     "landax": {
         "host": "https://company.landax.no",
         "login": "api.user",

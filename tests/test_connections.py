@@ -59,7 +59,9 @@ def test_provider_info_is_plain_data() -> None:
     assert json.loads(json.dumps(info)) == info
 
 
-@pytest.mark.parametrize("form", get_provider_info()["connection-types"], ids=lambda form: form["connection-type"])
+@pytest.mark.parametrize(
+    "form", get_provider_info()["connection-types"], ids=lambda form: form["connection-type"]
+)
 def test_forms_require_nothing_and_hide_secrets(form) -> None:
     item = CONNECTION_TYPES[form["connection-type"]]
     assert list(form["conn-fields"]) == [field.name for field in item.extras]

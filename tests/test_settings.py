@@ -54,7 +54,9 @@ def test_a_required_field_is_named(conn_type: str, field: str, empty: str | None
     changes = {field: empty} if field in ("host", "login", "password") else {"extra": {field: empty}}
     if CONNECTION_TYPES[conn_type][field].kind.is_secret and empty == "   ":
         return
-    with pytest.raises(ConfigurationError, match=f"Connection 'my_conn' .*field '{field}'.* is empty") as caught:
+    with pytest.raises(
+        ConfigurationError, match=f"Connection 'my_conn' .*field '{field}'.* is empty"
+    ) as caught:
         read(conn_type, **changes)
     assert (caught.value.conn_id, caught.value.field) == ("my_conn", field)
     assert caught.value.permanent
@@ -128,9 +130,17 @@ def test_every_secret_is_given_to_the_masker() -> None:
         "oauth2api",
         login="app",
         password="client-secret",
-        extra={"secret_headers": {"X-Key": "header-secret"}, "user_password": "user-secret", "api_headers": {"A": "b"}},
+        extra={
+            "secret_headers": {"X-Key": "header-secret"},
+            "user_password": "user-secret",
+            "api_headers": {"A": "b"},
+        },
     )
-    assert set(settings.secrets()) == {Secret("client-secret"), Secret("header-secret"), Secret("user-secret")}
+    assert set(settings.secrets()) == {
+        Secret("client-secret"),
+        Secret("header-secret"),
+        Secret("user-secret"),
+    }
 
 
 def test_op_keeps_the_client_id_secret_too() -> None:
@@ -145,7 +155,11 @@ def test_no_secret_shows(value: str) -> None:
     assert str(settings.get("password")) == "***"
 
 
-@given(st.dictionaries(st.text(max_size=8), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text())))
+@given(
+    st.dictionaries(
+        st.text(max_size=8), st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text())
+    )
+)
 def test_unknown_members_are_passed_over(extra: dict[str, Any]) -> None:
     known = {field.name for field in CONNECTION_TYPES["luca"]}
     assert read("luca", extra={name: value for name, value in extra.items() if name not in known})

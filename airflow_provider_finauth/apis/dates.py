@@ -21,7 +21,8 @@ def moment(argument: str, value: When) -> datetime:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
             raise ConfigurationError(
-                f"Argument '{argument}' must be a date like 2026-01-31 or 2026-01-31T09:00:00Z, not {value!r}.",
+                f"Argument '{argument}' must be a date like 2026-01-31 or 2026-01-31T09:00:00Z, "
+                f"not {value!r}.",
                 field=argument,
             ) from None
     if not isinstance(value, datetime):

@@ -114,7 +114,7 @@ class Luca:
         for name in ("first", "after", *(["companyId"] if company_id else [])):
             if f"${name}" not in query:
                 raise ConfigurationError(
-                    f"Argument 'query' must declare the variable ${name} and hand it on, since the pull sets it.",
+                    f"Argument 'query' must declare the variable ${name} and hand it on: the pull sets it.",
                     field="query",
                 )
         size = reading.integer("page_size", page_size, minimum=1)
@@ -149,7 +149,7 @@ class Luca:
             ),
             credentials=credentials,
             redirect_uri=redirect_uri,
-            # The older server accepts no state (Luca's sample client), and the page's exchange has no redirect_uri.
+            # The older server accepts no state (Luca's sample client), and its exchange has no redirect_uri.
             pkce=modern,
             state=modern,
             send_redirect_uri=modern,
@@ -177,8 +177,8 @@ class Luca:
             transport=reading.transport(settings),
             read_refusal=_read_refusal,
             reauthorize=(
-                f"Run `finauth authorize {settings.conn_id}`: a person with access to the company has to give "
-                "consent on Luca's page again."
+                f"Run `finauth authorize {settings.conn_id}`: a person with access to the company has to "
+                "give consent on Luca's page again."
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Any other API that wants OAuth 2.0 (RFC 6749), a key, or HTTP Basic: all of it by the connection's fields."""
+"""Any other API that wants OAuth 2.0 (RFC 6749), a key, or HTTP Basic: all by the connection's fields."""
 
 from __future__ import annotations
 

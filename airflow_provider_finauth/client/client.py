@@ -116,7 +116,9 @@ class ApiClient:
         :param allow_partial: give ``{"data": …, "errors": […]}`` and do not raise where some fields failed
         :raises FinauthError: the answer has errors
         """
-        body: dict[str, Any] = {"query": query, "variables": dict(variables or {})}
+        body: dict[str, Any] = {"query": query}
+        if variables:
+            body["variables"] = dict(variables)
         if operation_name is not None:
             body["operationName"] = operation_name
         answer = self._graphql(self.url(path), body, None, idempotent, allow_partial)

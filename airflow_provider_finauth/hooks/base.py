@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_finauth.apis.reading import integer
 from airflow_provider_finauth.auth.authorizer import make_authorizer
 from airflow_provider_finauth.auth.credentials import FixedCredentials
 from airflow_provider_finauth.client.bodies import NotJson, decode_json, is_json
@@ -144,12 +145,12 @@ class FinauthHook(BaseHook, Generic[A]):
             return decode_json(response.content, content_type)
         except NotJson as error:
             raise ApiError(
-                f"Connection '{self.conn_id}': {method} {path} answered {response.status_code} with a body that "
-                f"cannot be used: {error}.",
+                f"Connection '{self.conn_id}': {method} {path} answered {response.status_code} with a body "
+                f"that cannot be used: {error}.",
                 status=response.status_code,
             ) from None
 
-    def records(self, path: str, *, limit: int | None = None, **kwargs: Any) -> Records:
+    def records(self, path: str, *, limit: int | str | None = None, **kwargs: Any) -> Records:
         """Pull a list, record by record.
 
         :param path: below the connection's address, or the whole address of one of its origins
@@ -161,7 +162,7 @@ class FinauthHook(BaseHook, Generic[A]):
         with airflow_errors():
             return self._records(pull_of(path, **kwargs), limit=limit)
 
-    def pages(self, path: str, *, limit: int | None = None, **kwargs: Any) -> Iterator[Page]:
+    def pages(self, path: str, *, limit: int | str | None = None, **kwargs: Any) -> Iterator[Page]:
         """Pull a list, page by page.
 
         :param limit: stop after so many records
@@ -184,7 +185,7 @@ class FinauthHook(BaseHook, Generic[A]):
     def _records(
         self,
         *pulls: Pull,
-        limit: int | None = None,
+        limit: int | str | None = None,
         since: object = None,
         until: object = None,
     ) -> Records:
@@ -195,9 +196,10 @@ class FinauthHook(BaseHook, Generic[A]):
         :param since: for the manifest
         :param until: for the manifest
         """
+        most = at_most(limit)
         window = {name: str(value) for name, value in (("since", since), ("until", until)) if value}
         return Records(
-            self.conn_type, pulls[0].resource, lambda: self._walk(pulls, limit), window=window or None
+            self.conn_type, pulls[0].resource, lambda: self._walk(pulls, most), window=window or None
         )
 
     def _walk(self, pulls: tuple[Pull, ...], limit: int | None) -> Iterator[Page]:
@@ -259,3 +261,14 @@ class FinauthHook(BaseHook, Generic[A]):
             "The fields are complete, but nobody has authorised the connection under this name yet: "
             f"run `finauth authorize {self.conn_id}`."
         )
+
+
+def at_most(limit: int | str | None) -> int | None:
+    """Read the argument ``limit``, which a template gives as a text.
+
+    :raises ConfigurationError: it is no whole number
+    """
+    if limit is None or limit == "":
+        return None
+    with airflow_errors():
+        return integer("limit", limit)

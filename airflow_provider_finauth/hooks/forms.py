@@ -23,6 +23,7 @@ def behaviour(conn_type: str) -> dict[str, Any]:
 
 
 def _widget(field: Field) -> Any:
+    # Only Airflow 2 brings these along.
     from flask_appbuilder.fieldwidgets import (
         BS3PasswordFieldWidget,
         BS3TextAreaFieldWidget,

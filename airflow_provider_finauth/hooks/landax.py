@@ -52,7 +52,7 @@ class LandaxHook(FinauthHook[Landax]):
         since: When | None = None,
         until: When | None = None,
         page_size: int | str = 1000,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull an entity set, for example ``Incidents``; see :meth:`.apis.landax.Landax.entities`.
 

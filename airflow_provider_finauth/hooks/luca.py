@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.luca import GRAPHQL_PATH, Luca
 from airflow_provider_finauth.hooks import forms
-from airflow_provider_finauth.hooks.base import FinauthHook
+from airflow_provider_finauth.hooks.base import FinauthHook, at_most
 from airflow_provider_finauth.hooks.records import Records
 from airflow_provider_finauth.runtime.errors import airflow_errors
 
@@ -63,7 +63,7 @@ class LucaHook(FinauthHook[Luca]):
             )
             return answer
 
-    def companies(self, *, limit: int | None = None) -> Records:
+    def companies(self, *, limit: int | str | None = None) -> Records:
         """Pull the companies (``id``, ``name``, ``organisationNumber``) that the connection covers.
 
         :param limit: stop after so many
@@ -80,7 +80,7 @@ class LucaHook(FinauthHook[Luca]):
         company_ids: Iterable[str] | str | None = None,
         page_size: int | str = 100,
         verify: bool = False,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Walk a Relay connection, for one or several companies; see :meth:`.apis.luca.Luca.nodes`.
 
@@ -102,8 +102,9 @@ class LucaHook(FinauthHook[Luca]):
         with airflow_errors():
             # Describing one now refuses a wrong argument before anything is asked for.
             described(next(iter(chosen), None))
+        most = at_most(limit)
         return Records(
-            self.conn_type, connection_path, lambda: self._over_companies(described, chosen, limit=limit)
+            self.conn_type, connection_path, lambda: self._over_companies(described, chosen, limit=most)
         )
 
     def _over_companies(

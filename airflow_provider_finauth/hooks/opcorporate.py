@@ -39,7 +39,7 @@ class OPCorporateHook(FinauthHook[OPCorporate]):
         """Name the fields of Airflow 2.11's form."""
         return forms.behaviour(cls.conn_type)
 
-    def accounts(self, *, limit: int | None = None) -> Records:
+    def accounts(self, *, limit: int | str | None = None) -> Records:
         """Pull the accounts that the contract covers.
 
         :param limit: stop after so many
@@ -62,9 +62,11 @@ class OPCorporateHook(FinauthHook[OPCorporate]):
         *,
         since: When | None = None,
         until: When | None = None,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
-        """Pull an account's transactions, oldest first; see :meth:`.apis.opcorporate.OPCorporate.transactions`.
+        """Pull an account's transactions, oldest first.
+
+        See :meth:`.apis.opcorporate.OPCorporate.transactions`.
 
         :param limit: stop after so many
         """

@@ -47,7 +47,7 @@ class TalenomHook(FinauthHook[Talenom]):
         *,
         include_bookkeeping_periods: bool | str = False,
         page_size: int | str = 100,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull an organisation's accounting periods; see :meth:`.apis.talenom.Talenom.accounting_periods`.
 
@@ -71,7 +71,7 @@ class TalenomHook(FinauthHook[Talenom]):
         categories: Iterable[str] = (),
         include_postings: bool | str = False,
         page_size: int | str = 1000,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull an organisation's vouchers by voucher date; see :meth:`.apis.talenom.Talenom.vouchers`.
 
@@ -98,7 +98,7 @@ class TalenomHook(FinauthHook[Talenom]):
         account_numbers: Iterable[str | int] = (),
         category: str | None = None,
         page_size: int | str = 1000,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull an organisation's ledger events; see :meth:`.apis.talenom.Talenom.general_ledger_events`.
 
@@ -121,7 +121,7 @@ class TalenomHook(FinauthHook[Talenom]):
         *,
         date: When,
         account_numbers: Iterable[str | int],
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull balances on a day; see :meth:`.apis.talenom.Talenom.account_balances`.
 
@@ -140,7 +140,7 @@ class TalenomHook(FinauthHook[Talenom]):
         date_type: str | None = None,
         status: str | None = None,
         page_size: int | str = 100,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull an organisation's sales invoices; see :meth:`.apis.talenom.Talenom.sales_invoices`.
 

@@ -61,7 +61,7 @@ class TradevestHook(FinauthHook[Tradevest]):
         return super().records(path, **_with_requestor(requestor_id, kwargs))
 
     def transactions(
-        self, *, page_size: int | str = 100, requestor_id: str | None = None, limit: int | None = None
+        self, *, page_size: int | str = 100, requestor_id: str | None = None, limit: int | str | None = None
     ) -> Records:
         """Pull the transactions.
 
@@ -81,7 +81,7 @@ class TradevestHook(FinauthHook[Tradevest]):
         until: When | None = None,
         page_size: int | str = 100,
         requestor_id: str | None = None,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull a changelog, oldest change first; see :meth:`.apis.tradevest.Tradevest.changelog`.
 
@@ -101,7 +101,7 @@ class TradevestHook(FinauthHook[Tradevest]):
         role: str | None = None,
         page_size: int | str = 100,
         requestor_id: str | None = None,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull natural persons and legal entities; see :meth:`.apis.tradevest.Tradevest.entities`.
 
@@ -119,7 +119,7 @@ class TradevestHook(FinauthHook[Tradevest]):
         return self._records(_requested_by(pull, requestor_id), limit=limit)
 
     def customer_products(
-        self, customer_id: str, *, requestor_id: str | None = None, limit: int | None = None
+        self, customer_id: str, *, requestor_id: str | None = None, limit: int | str | None = None
     ) -> Records:
         """Pull a customer's products.
 
@@ -139,7 +139,7 @@ class TradevestHook(FinauthHook[Tradevest]):
         external_id: str | None = None,
         page_size: int | str = 100,
         requestor_id: str | None = None,
-        limit: int | None = None,
+        limit: int | str | None = None,
     ) -> Records:
         """Pull the orders of a customer's product; see :meth:`.apis.tradevest.Tradevest.orders`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -87,7 +88,6 @@ class RequestOperator(BaseOperator):
         "headers",
         "idempotent",
     )
-    hook: FinauthHook[Any]
 
     def __init__(
         self,
@@ -109,6 +109,11 @@ class RequestOperator(BaseOperator):
         self.data = data
         self.headers = headers
         self.idempotent = idempotent
+
+    @cached_property
+    @abstractmethod
+    def hook(self) -> FinauthHook[Any]:
+        """The hook that does the work."""
 
     def arguments(self) -> dict[str, Any]:
         """Give what the hook's ``request`` takes besides method and path."""

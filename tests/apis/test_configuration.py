@@ -68,15 +68,16 @@ def test_a_token_endpoint_that_cannot_be_used(conn_type: str) -> None:
 
 
 def test_plain_http_is_for_loopback() -> None:
-    assert made("landax", host="http://127.0.0.1:8765/landax/").profile.base_url == "http://127.0.0.1:8765/landax"
+    assert (
+        made("landax", host="http://127.0.0.1:8765/landax/").profile.base_url
+        == "http://127.0.0.1:8765/landax"
+    )
 
 
 def test_talenom_has_its_apis_at_two_documented_origins() -> None:
     api = made("talenom", extra={"region": "se"})
     assert api.accounting_periods(1).request.path == "/organization/v2/accounting-periods/1"
-    assert (
-        api.vouchers(1).request.path == "https://apim.talenom.com/se/general-ledger/v2/vouchers/1"
-    )
+    assert api.vouchers(1).request.path == "https://apim.talenom.com/se/general-ledger/v2/vouchers/1"
     assert {str(origin) for origin in api.profile.origins} == {
         "https://apim.talenom.fi",
         "https://apim.talenom.com",
@@ -117,7 +118,11 @@ def test_templates_give_texts() -> None:
 
 @pytest.mark.parametrize(
     "mangle",
-    [lambda pem: pem.replace("\n", "\\n"), lambda pem: pem.replace("\n", " "), lambda pem: pem.replace("\n", "")],
+    [
+        lambda pem: pem.replace("\n", "\\n"),
+        lambda pem: pem.replace("\n", " "),
+        lambda pem: pem.replace("\n", ""),
+    ],
 )
 def test_op_takes_pem_that_lost_its_line_breaks(mangle) -> None:
     certificate, key = op_certificate()
@@ -146,10 +151,16 @@ def test_op_takes_an_encrypted_key_and_names_a_wrong_passphrase() -> None:
         ({"tls_certificate": "", "private_key": ""}, "tls_certificate"),
         ({"tls_certificate": ""}, "tls_certificate"),
         ({"private_key": ""}, "private_key"),
-        ({"tls_certificate": "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----"}, "tls_certificate"),
+        (
+            {"tls_certificate": "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----"},
+            "tls_certificate",
+        ),
         ({"private_key": "not a key"}, "private_key"),
         ({"tls_ca_file": "/absent/ca.pem"}, "tls_ca_file"),
-        ({"tls_certificate": "", "private_key": "", "tls_key_file": "/absent/key.pem"}, "tls_certificate_file"),
+        (
+            {"tls_certificate": "", "private_key": "", "tls_key_file": "/absent/key.pem"},
+            "tls_certificate_file",
+        ),
     ],
 )
 def test_op_names_the_broken_part(extra: dict[str, str], field: str) -> None:
@@ -211,9 +222,17 @@ def test_landax_names_of_query_options(extra: dict[str, str], filter_name: str) 
 
 
 def test_landax_window_joins_the_filter() -> None:
-    request = made("landax").entities(
-        "Incidents", filter="A eq 1 or B eq 2", since="2026-01-01", until="2026-02-01", select=["Id", "Number"]
-    ).request
+    request = (
+        made("landax")
+        .entities(
+            "Incidents",
+            filter="A eq 1 or B eq 2",
+            since="2026-01-01",
+            until="2026-02-01",
+            select=["Id", "Number"],
+        )
+        .request
+    )
     assert request.params["filter"] == (
         "(A eq 1 or B eq 2) and ChangedDateTime ge 2026-01-01T00:00:00Z"
         " and ChangedDateTime lt 2026-02-01T00:00:00Z"
@@ -268,7 +287,9 @@ def test_tradevest_reaches_both_documented_endpoints() -> None:
         None,
     )
     endpoint = "https://b2b.auth.platform-test.tradevest.ai/connect/token"
-    other = made("tradevest", extra={"oauth_endpoint": endpoint, "scope": "tradevest.api"}).profile.credentials
+    other = made(
+        "tradevest", extra={"oauth_endpoint": endpoint, "scope": "tradevest.api"}
+    ).profile.credentials
     assert (other.token_endpoint, other.scope) == (endpoint, "tradevest.api")
 
 
@@ -283,7 +304,13 @@ def test_luca_flows() -> None:
     assert not flow.send_redirect_uri
     modern = made("luca", **client, extra={"auth_method": "oauth21", "locale": "nb"})
     started = modern.authorization_flow("https://me.example.com/back").start()
-    for part in ("/oauth/authorize?", "state=", "code_challenge_method=S256", "scope=accounting.read", "locale=nb"):
+    for part in (
+        "/oauth/authorize?",
+        "state=",
+        "code_challenge_method=S256",
+        "scope=accounting.read",
+        "locale=nb",
+    ):
         assert part in started.url
     assert modern.profile.credentials.rotates
     assert not legacy.profile.credentials.rotates
@@ -341,6 +368,8 @@ def test_generic_grants_name_what_they_need(changes: dict[str, Any], field: str)
 def test_generic_keys() -> None:
     key = made("oauth2api", extra={"grant": "api_key"}).profile
     assert key.credentials.header == Secret("Bearer app-client-secret")
-    only_header = made("oauth2api", password="", extra={"grant": "api_key", "secret_headers": {"X-Key": "k"}}).profile
+    only_header = made(
+        "oauth2api", password="", extra={"grant": "api_key", "secret_headers": {"X-Key": "k"}}
+    ).profile
     assert only_header.credentials.header == Secret("")
     assert only_header.secret_headers == {"X-Key": Secret("k")}
