@@ -83,6 +83,7 @@ class Landax(Api):
             return self._tokens(grant, with_refresh=True)
         spent = self.office.refresh.get(members["refresh_token"])
         if spent is None or not spent.good or self.settings["refuse_refresh"]:
+            self.control.stats[self.name].replays += spent is not None and spent.revoked
             raise self._refuse(400, "invalid_grant", "the refresh token is not valid")
         rotate = self.settings["rotate_refresh"]
         spent.revoked = rotate
