@@ -32,7 +32,7 @@ from tests.airflow_environment import environment_of, outer_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 AIRFLOW_3 = int(importlib.metadata.version("apache-airflow").partition(".")[0]) >= 3
-needs_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 has no API server with plugins of this kind")
+needs_airflow_3 = pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 has no such thing")
 
 # Airflow's commands take seconds, and the machines that run tests are small and busy.
 PATIENCE = 300.0
@@ -282,4 +282,4 @@ def metadata_database() -> Iterator[Path]:
     database = Path(os.environ["AIRFLOW_HOME"]) / "airflow.db"
     if not database.exists():
         shutil.copyfile(_migrated_database(), database)
-    yield database
+    return database

@@ -15,8 +15,6 @@ import pytest
 
 from tests.airflow_environment import environment_of, outer_environment
 
-ROOT = Path(__file__).parents[1]
-
 # Libraries that speak HTTP, or that only a server, a command or a hook needs.
 HEAVY = {
     "aiohttp",
@@ -64,7 +62,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 def _added_by(module: str, home: Path, *, baseline: str = AIRFLOW) -> list[str]:
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(baseline=baseline), module],
-        cwd=ROOT,
+        cwd=Path(__file__).parents[1],
         env=outer_environment() | environment_of(home),
         capture_output=True,
         text=True,

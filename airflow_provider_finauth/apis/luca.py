@@ -96,7 +96,7 @@ class Luca:
         *,
         company_id: str | None = None,
         page_size: int | str = _PAGE_SIZE,
-        verify: bool = False,
+        verify: bool | str = False,
     ) -> Pull:
         """Pull the nodes of a Relay connection.
 
@@ -124,7 +124,7 @@ class Luca:
         own = dict(variables or {}) | ({"companyId": company_id} if company_id else {})
         return Pull(
             request=Request("POST", GRAPHQL_PATH, json={"query": query, "variables": own}),
-            paging=Relay(connection_path=connection_path, first=size, verify=verify),
+            paging=Relay(connection_path=connection_path, first=size, verify=reading.flag("verify", verify)),
             key="id",
             resource=connection_path,
         )

@@ -121,12 +121,20 @@ def flag(argument: str, value: bool | str) -> bool:
     """
     if isinstance(value, bool):
         return value
-    word = value.strip().lower()
+    word = value.strip().lower() if isinstance(value, str) else None
     if word not in ("true", "false"):
         raise ConfigurationError(
             f"Argument '{argument}' must be true or false, not {value!r}.", field=argument
         )
     return word == "true"
+
+
+def optional_flag(argument: str, value: bool | str | None) -> bool | None:
+    """Check that an argument is a truth value or left open; a template leaves one open by an empty text.
+
+    :raises ConfigurationError: names the argument
+    """
+    return None if value is None or value == "" else flag(argument, value)
 
 
 def choice(argument: str, value: str, choices: tuple[str, ...]) -> str:

@@ -132,8 +132,8 @@ class Talenom:
         """
         path = f"{self._regional}/general-ledger/v2/vouchers/{_organization(organization_number)}"
         params: dict[str, Any] = {
-            "dateFrom": since and day("since", since),
-            "dateTo": until and day("until", until),
+            "dateFrom": day("since", since) if since else None,
+            "dateTo": day("until", until) if until else None,
             "voucherState": [reading.choice("states", state, _VOUCHER_STATES) for state in _several(states)],
             "category": _several(categories),
             "includePostings": reading.flag("include_postings", include_postings),
@@ -163,10 +163,10 @@ class Talenom:
             f"{self._regional}/general-ledger/v1/general-ledger-events/{_organization(organization_number)}"
         )
         params: dict[str, Any] = {
-            "fromDate": since and day("since", since),
-            "toDate": until and day("until", until),
+            "fromDate": day("since", since) if since else None,
+            "toDate": day("until", until) if until else None,
             "accountNumbers": ",".join(_several(account_numbers)) or None,
-            "category": category,
+            "category": category or None,
         }
         return self._paged("general_ledger_events", path, params, page_size, key="id")
 
@@ -212,10 +212,10 @@ class Talenom:
         """
         path = f"{self._regional}/sales/v1/{_organization(organization_number)}/invoices"
         params = {
-            "dateType": date_type,
-            "dateStart": since and day("since", since),
-            "dateEnd": until and day("until", until),
-            "invoiceStatus": status,
+            "dateType": date_type or None,
+            "dateStart": day("since", since) if since else None,
+            "dateEnd": day("until", until) if until else None,
+            "invoiceStatus": status or None,
         }
         size = reading.integer("page_size", page_size, minimum=1)
         return Pull(

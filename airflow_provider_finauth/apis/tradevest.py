@@ -119,8 +119,8 @@ class Tradevest:
         path = CHANGELOGS[reading.choice("kind", kind, tuple(CHANGELOGS))]
         params = {
             "orderDirection": "ASC",
-            "startDate": since and timestamp("since", since),
-            "endDate": until and timestamp("until", until),
+            "startDate": timestamp("since", since) if since else None,
+            "endDate": timestamp("until", until) if until else None,
         }
         # An item may change more than once, so its id names no record.
         return self._paged(f"{kind}_changelog", path, params, page_size, key=None)
@@ -136,10 +136,10 @@ class Tradevest:
     ) -> Pull:
         """Pull natural persons and legal entities, filtered in Tradevest's own words."""
         params = {
-            "searchText": search_text,
-            "entityType": entity_type,
-            "entityStatus": entity_status,
-            "role": role,
+            "searchText": search_text or None,
+            "entityType": entity_type or None,
+            "entityStatus": entity_status or None,
+            "role": role or None,
         }
         return self._paged("entities", "/entities", params, page_size)
 
@@ -171,9 +171,9 @@ class Tradevest:
         """
         product = quote(reading.text("customer_product_id", customer_product_id), safe="")
         params = {
-            "externalId": external_id,
-            "startCreatedOn": since and timestamp("since", since),
-            "endCreatedOn": until and timestamp("until", until),
+            "externalId": external_id or None,
+            "startCreatedOn": timestamp("since", since) if since else None,
+            "endCreatedOn": timestamp("until", until) if until else None,
         }
         return self._paged("orders", f"/products/{product}/digital/orders", params, page_size)
 

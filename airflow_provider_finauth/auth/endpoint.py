@@ -128,9 +128,16 @@ class TokenEndpoint:
         )
 
 
+class _TokenSession(OriginSession):
+    """A session that does not even look where a redirect leads to."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
 def _session(credentials: Credentials) -> OriginSession:
     try:
-        return OriginSession(credentials.transport, {credentials.token_origin}, pool_size=1)
+        return _TokenSession(credentials.transport, {credentials.token_origin}, pool_size=1)
     except CertificateError as error:
         raise ConfigurationError(
             f"Connection {credentials.conn_id!r}: its TLS settings cannot be used, the {error.part} {error}.",

@@ -36,14 +36,22 @@ class ApiClient:
     :param profile: what is particular to the connection
     :param authorizer: gives the ``Authorization`` header of each request
     :param clock: what tells the time and waits
+    :param session_class: what :attr:`session` is one of
     :raises ConfigurationError: a certificate cannot be used
     """
 
-    def __init__(self, profile: Profile, authorizer: Authorizer, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        authorizer: Authorizer,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        session_class: type[AuthenticatedSession] = AuthenticatedSession,
+    ) -> None:
         self._profile = profile
         self._authorizer = authorizer
         self._clock = clock
-        self._session = AuthenticatedSession(profile, authorizer, clock=clock)
+        self._session = session_class(profile, authorizer, clock=clock)
 
     @property
     def session(self) -> AuthenticatedSession:

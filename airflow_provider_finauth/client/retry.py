@@ -38,7 +38,7 @@ _PASSING_STATUSES = frozenset({408, 425, *range(500, 600)} - {501, 505})
 LONGEST_WAIT = 24 * 3600.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
-_SECONDS = re.compile(r"\d+(\.\d+)?")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 class Again(Exception):
@@ -141,6 +141,19 @@ class Tries:
         :raises FinauthError: the last try's
         """
         started = self.clock.monotonic()
+        failed: Again | None = None
+        try:
+            # Nearly every request succeeds at once, and the machinery below costs as much as a small answer.
+            return attempt()
+        except Again as failure:
+            failed = failure
+
+        def next_attempt() -> _T:
+            nonlocal failed
+            if failed is not None:
+                first, failed = failed, None
+                raise first
+            return attempt()
 
         def is_over(state: tenacity.RetryCallState) -> bool:
             waited_for = self.clock.monotonic() - started + state.upcoming_sleep
@@ -160,7 +173,7 @@ class Tries:
             before_sleep=note,
             retry_error_callback=give_up,
         )
-        return retrying(attempt)
+        return retrying(next_attempt)
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         named = _failure(state).retry_after

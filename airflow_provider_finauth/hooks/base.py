@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_finauth.apis.reading import integer
+from airflow_provider_finauth.apis.reading import integer, optional_flag
 from airflow_provider_finauth.auth.authorizer import make_authorizer
 from airflow_provider_finauth.auth.credentials import FixedCredentials
 from airflow_provider_finauth.client.bodies import NotJson, decode_json, is_json
 from airflow_provider_finauth.client.client import ApiClient
 from airflow_provider_finauth.client.paging.named import pull_of
 from airflow_provider_finauth.exceptions import ApiError, ConfigurationError, FinauthError
+from airflow_provider_finauth.hooks import forms
 from airflow_provider_finauth.hooks.records import Records
+from airflow_provider_finauth.hooks.session import HookSession
 from airflow_provider_finauth.runtime import door
 from airflow_provider_finauth.runtime.brokers import broker, memory_broker
 from airflow_provider_finauth.runtime.config import read_config
@@ -64,6 +66,23 @@ class FinauthHook(BaseHook, Generic[A]):
         super().__init__(**kwargs)
         self.conn_id = conn_id
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Airflow 2.11 looks for these in each hook class itself and passes over what is inherited.
+        for name in ("get_connection_form_widgets", "get_ui_field_behaviour"):
+            if name not in vars(cls):
+                setattr(cls, name, vars(FinauthHook)[name])
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Make the fields of Airflow 2.11's form."""
+        return forms.widgets(cls.conn_type)
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Name the fields of Airflow 2.11's form."""
+        return forms.behaviour(cls.conn_type)
+
     @cached_property
     def settings(self) -> Settings:
         """What the connection says, checked.
@@ -109,7 +128,7 @@ class FinauthHook(BaseHook, Generic[A]):
 
     def _client(self, profile: Profile, tokens: Broker) -> ApiClient:
         profile = replace(profile, max_response_bytes=read_config().max_response_bytes)
-        return ApiClient(profile, make_authorizer(tokens, profile.credentials))
+        return ApiClient(profile, make_authorizer(tokens, profile.credentials), session_class=HookSession)
 
     def get_conn(self) -> requests.Session:
         """Give a ``requests.Session`` that authenticates itself: hand it to any library that takes one.
@@ -118,17 +137,21 @@ class FinauthHook(BaseHook, Generic[A]):
         """
         return self.client.session
 
-    def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+    def request(
+        self, method: str, path: str, *, idempotent: bool | str | None = None, **kwargs: Any
+    ) -> requests.Response:
         """Make one request; its answer has been checked and read.
 
         :param method: the HTTP method
         :param path: below the connection's address, or the whole address of one of its origins
-        :param kwargs: ``params``, ``json``, ``data``, ``headers``, ``idempotent`` (whether a request other
-            than a GET may be repeated), ``accept_status``
+        :param idempotent: whether it may be repeated when its answer is lost; None repeats a GET only
+        :param kwargs: ``params``, ``json``, ``data``, ``headers``, ``accept_status``
         :raises FinauthError: the API refuses, or cannot be reached
         """
         with airflow_errors():
-            return self.client.request(method, path, **kwargs)
+            return self.client.request(
+                method, path, idempotent=optional_flag("idempotent", idempotent), **kwargs
+            )
 
     def answer(self, method: str, path: str, **kwargs: Any) -> Any:
         """Make one request and decode its answer: JSON with exact numbers, else text; None if it is empty.

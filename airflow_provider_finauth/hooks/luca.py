@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.luca import GRAPHQL_PATH, Luca
-from airflow_provider_finauth.hooks import forms
+from airflow_provider_finauth.apis.reading import flag, optional_flag
 from airflow_provider_finauth.hooks.base import FinauthHook, at_most
 from airflow_provider_finauth.hooks.records import Records
 from airflow_provider_finauth.runtime.errors import airflow_errors
@@ -32,23 +32,13 @@ class LucaHook(FinauthHook[Luca]):
     def __init__(self, luca_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(luca_conn_id, **kwargs)
 
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the fields of Airflow 2.11's form."""
-        return forms.widgets(cls.conn_type)
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name the fields of Airflow 2.11's form."""
-        return forms.behaviour(cls.conn_type)
-
     def graphql(
         self,
         query: str,
         variables: Mapping[str, Any] | None = None,
         *,
-        idempotent: bool | None = None,
-        allow_partial: bool = False,
+        idempotent: bool | str | None = None,
+        allow_partial: bool | str = False,
     ) -> dict[str, Any]:
         """Run one document and give its ``data``.
 
@@ -59,7 +49,11 @@ class LucaHook(FinauthHook[Luca]):
         """
         with airflow_errors():
             answer: dict[str, Any] = self.client.graphql(
-                query, variables, path=GRAPHQL_PATH, idempotent=idempotent, allow_partial=allow_partial
+                query,
+                variables,
+                path=GRAPHQL_PATH,
+                idempotent=optional_flag("idempotent", idempotent),
+                allow_partial=flag("allow_partial", allow_partial),
             )
             return answer
 
@@ -79,7 +73,7 @@ class LucaHook(FinauthHook[Luca]):
         *,
         company_ids: Iterable[str] | str | None = None,
         page_size: int | str = 100,
-        verify: bool = False,
+        verify: bool | str = False,
         limit: int | str | None = None,
     ) -> Records:
         """Walk a Relay connection, for one or several companies; see :meth:`.apis.luca.Luca.nodes`.

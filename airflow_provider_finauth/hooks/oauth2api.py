@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_finauth.apis.oauth2api import OAuth2Api
-from airflow_provider_finauth.hooks import forms
 from airflow_provider_finauth.hooks.base import FinauthHook
 
 
@@ -23,13 +22,3 @@ class OAuth2ApiHook(FinauthHook[OAuth2Api]):
 
     def __init__(self, oauth2api_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(oauth2api_conn_id, **kwargs)
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the fields of Airflow 2.11's form."""
-        return forms.widgets(cls.conn_type)
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name the fields of Airflow 2.11's form."""
-        return forms.behaviour(cls.conn_type)

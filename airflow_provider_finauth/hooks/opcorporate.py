@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.opcorporate import OPCorporate
-from airflow_provider_finauth.hooks import forms
 from airflow_provider_finauth.hooks.base import FinauthHook
 from airflow_provider_finauth.runtime.errors import airflow_errors
 
@@ -28,16 +27,6 @@ class OPCorporateHook(FinauthHook[OPCorporate]):
 
     def __init__(self, opcorporate_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(opcorporate_conn_id, **kwargs)
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the fields of Airflow 2.11's form."""
-        return forms.widgets(cls.conn_type)
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name the fields of Airflow 2.11's form."""
-        return forms.behaviour(cls.conn_type)
 
     def accounts(self, *, limit: int | str | None = None) -> Records:
         """Pull the accounts that the contract covers.

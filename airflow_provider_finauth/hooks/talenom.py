@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.talenom import Talenom
-from airflow_provider_finauth.hooks import forms
 from airflow_provider_finauth.hooks.base import FinauthHook
 from airflow_provider_finauth.runtime.errors import airflow_errors
 
@@ -30,16 +29,6 @@ class TalenomHook(FinauthHook[Talenom]):
 
     def __init__(self, talenom_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(talenom_conn_id, **kwargs)
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the fields of Airflow 2.11's form."""
-        return forms.widgets(cls.conn_type)
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name the fields of Airflow 2.11's form."""
-        return forms.behaviour(cls.conn_type)
 
     def accounting_periods(
         self,

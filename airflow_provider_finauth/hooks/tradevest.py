@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.tradevest import REQUESTOR_ID, Tradevest
-from airflow_provider_finauth.hooks import forms
 from airflow_provider_finauth.hooks.base import FinauthHook
 from airflow_provider_finauth.runtime.errors import airflow_errors
 
@@ -32,16 +31,6 @@ class TradevestHook(FinauthHook[Tradevest]):
 
     def __init__(self, tradevest_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(tradevest_conn_id, **kwargs)
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the fields of Airflow 2.11's form."""
-        return forms.widgets(cls.conn_type)
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name the fields of Airflow 2.11's form."""
-        return forms.behaviour(cls.conn_type)
 
     def request(
         self, method: str, path: str, *, requestor_id: str | None = None, **kwargs: Any

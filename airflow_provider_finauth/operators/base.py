@@ -98,7 +98,7 @@ class RequestOperator(BaseOperator):
         json: Any = None,
         data: Any = None,
         headers: dict[str, str] | None = None,
-        idempotent: bool | None = None,
+        idempotent: bool | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

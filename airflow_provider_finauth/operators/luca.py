@@ -50,8 +50,8 @@ class LucaGraphQLOperator(_Luca, BaseOperator):
         *,
         query: str,
         variables: dict[str, Any] | None = None,
-        idempotent: bool | None = None,
-        allow_partial: bool = False,
+        idempotent: bool | str | None = None,
+        allow_partial: bool | str = False,
         luca_conn_id: str = "luca_default",
         **kwargs: Any,
     ) -> None:
@@ -102,7 +102,7 @@ class LucaNodesOperator(_Luca, PullOperator):
         variables: dict[str, Any] | None = None,
         company_ids: Sequence[str] | str | None = None,
         page_size: int | str = 100,
-        verify: bool = False,
+        verify: bool | str = False,
         luca_conn_id: str = "luca_default",
         **kwargs: Any,
     ) -> None:

@@ -65,7 +65,7 @@ def _file_key(config: Config) -> str:
 
 
 def _broker(kept_in: Store, lock_timeout: float) -> Broker:
-    return Broker(kept_in, lock_timeout=lock_timeout, on_secret=door.mask, on_event=_report)
+    return Broker(kept_in, lock_timeout=lock_timeout, on_secret=door.mask_token, on_event=_report)
 
 
 def _report(event: str, labels: Mapping[str, str | float]) -> None:

@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from airflow_provider_finauth.exceptions import ConfigurationError, FinauthError, StoreUnavailableError
 from airflow_provider_finauth.runtime.errors import ConnectionNotFoundError
@@ -32,9 +33,6 @@ T = TypeVar("T")
 
 # Airflow's own limit, below which it warns instead of masking.
 _SHORTEST_MASKED = 5
-# Longer values without white space are taken for tokens, of which the end is registered: the masker's cost
-# grows with the length of what it knows, and a token without its end is of no use to anybody.
-_TOKEN_LENGTH = 100
 _TOKEN_END = 32
 
 _lock = threading.Lock()
@@ -300,26 +298,39 @@ def config_value(section: str, option: str, default: str) -> str:
 def mask(*secrets: Secret) -> None:
     """Register secrets with Airflow's masker, in the forms in which they may turn up in a log.
 
-    A secret registered before costs nothing. Of a long token the last 32 characters are registered; values
-    that Airflow would not mask for their shortness are passed over in silence.
+    A secret registered before costs nothing; values that Airflow would not mask for their shortness are
+    passed over in silence.
     """
     from airflow_provider_finauth.transport.redaction import derived_forms
 
+    _mask(secrets, derived_forms)
+
+
+def mask_token(token: Secret) -> None:
+    """Register the end of a minted token with Airflow's masker.
+
+    Only its last 32 characters, without which it is of no use to anybody: the masker's cost grows with all
+    that it knows, and a long-lived process mints many tokens.
+    """
+    _mask((token,), _ends)
+
+
+def _ends(token: str) -> set[str]:
+    return {token[-_TOKEN_END:], quote(token, safe="")[-_TOKEN_END:]}
+
+
+def _mask(secrets: Iterable[Secret], forms: Callable[[str], Iterable[str]]) -> None:
     fresh: set[str] = set()
     known: list[bytes] = []
     for secret in secrets:
         value = secret.reveal()
         name = hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()
-        if name in _registered:
-            continue
-        known.append(name)
-        forms: Iterable[str] = derived_forms(value)
-        if len(value) > _TOKEN_LENGTH and not any(map(str.isspace, value)):
-            forms = {form[-_TOKEN_END:] for form in forms}
-        fresh.update(form for form in forms if len(form) >= _SHORTEST_MASKED)
+        if name not in _registered:
+            known.append(name)
+            fresh.update(form for form in forms(value) if len(form) >= _SHORTEST_MASKED)
     if fresh:
         # In one call: in a task each is a question to the supervisor.
-        _ask("masking", lambda: _register(sorted(fresh)))
+        _ask("masking", lambda: _register(sorted(fresh, key=len)))
     _registered.update(known)
 
 

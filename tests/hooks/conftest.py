@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from airflow_provider_finauth.runtime import brokers
+from tests.hooks.support import SandboxConnections
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.sandbox import RunningSandbox
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +16,9 @@ def tokens_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins without a token, and keeps those it gets to itself."""
     monkeypatch.setenv("AIRFLOW__FINAUTH__TOKEN_STORE", "memory")
     monkeypatch.setattr(brokers, "_brokers", {})
+
+
+@pytest.fixture
+def connections(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> SandboxConnections:
+    """The sandbox's connections, in Airflow's environment."""
+    return SandboxConnections(sandbox, monkeypatch)

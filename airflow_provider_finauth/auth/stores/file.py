@@ -85,7 +85,7 @@ class FileStore:
     def delete(self, key: str) -> None:
         with self._writing(key):
             # The file stays, with its revision only: a new entry must not look like one that was read before.
-            if self._path(key).exists():
+            if self._stands(key):
                 self._replace(key, self._revision(key) + 1, "")
 
     def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
@@ -100,6 +100,13 @@ class FileStore:
 
     def _writing(self, key: str) -> AbstractContextManager[None]:
         return file_lock(self._path(key).with_suffix(".write"), _WRITE_TIMEOUT, clock=self._clock)
+
+    def _stands(self, key: str) -> bool:
+        try:
+            file = _load(self._path(key))
+        except UnreadableEntry:
+            return True
+        return file is not None and bool(file["sealed"])
 
     def _revision(self, key: str) -> int:
         try:

@@ -62,6 +62,10 @@ def file_lock(path: Path, timeout: float, *, clock: Clock = SYSTEM_CLOCK) -> Ite
         # In a child that was forked within the block it is closed, and its number may be another's.
         if descriptor in _open:
             _open.discard(descriptor)
+            # Unlocked first: closing alone frees nothing while a child that has just been forked, and has not
+            # come to close its own yet, still has the file open.
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
 

@@ -94,7 +94,7 @@ class KeysetWalk(Walk):
             self._time = onward
             self._by_object = False
             return self._request(onward)
-        if not is_full:
+        if not is_full and not self._by_object:
             # Asked for once more: only a page without a new record is the end.
             return self._request(self._time)
         return self._next_object(turn)

@@ -42,7 +42,7 @@ class OffsetWalk(Walk):
         self._offset_param = offset_param
         self._size_param = size_param
         self._size = size
-        self._offset = 0
+        self.offset = 0
         self._starts = Starts(self)
 
     def first(self) -> Request:
@@ -52,7 +52,7 @@ class OffsetWalk(Walk):
         if not turn.rows:
             return None
         self.check(turn)
-        return None if turn.has_all else self.request_at(self._offset)
+        return None if turn.has_all else self.request_at(self.offset)
 
     def check(self, turn: Turn) -> None:
         """Count a page's records, and see that it is another page.
@@ -63,7 +63,7 @@ class OffsetWalk(Walk):
             turn.rows,
             switch=f"The API does not heed {self._offset_param!r}: it may want another name.",
         )
-        self._offset += len(turn.rows)
+        self.offset += len(turn.rows)
 
     def request_at(self, offset: int) -> Request:
         """Ask for the page at an offset."""

@@ -52,14 +52,11 @@ class SkipTopWalk(OffsetWalk):
         self._links = Marks(self, "link")
 
     def next(self, turn: Turn) -> Request | None:
+        if turn.rows:
+            self.check(turn)
         link = find_link(turn.answer, self._style.next_link_keys)
         if link is not None:
-            if not self._links.is_new(link, has_data=bool(turn.rows)):
-                return None
-            if turn.rows:
-                self.check(turn)
-            return follow(turn.request, link)
-        following = super().next(turn)
-        if turn.request.link and len(turn.rows) != self._style.cap:
+            return follow(turn.request, link) if self._links.is_new(link, has_data=bool(turn.rows)) else None
+        if not turn.rows or turn.has_all or (turn.request.link and len(turn.rows) != self._style.cap):
             return None
-        return following
+        return self.request_at(self.offset)

@@ -1,0 +1,41 @@
+"""Time that passes at once: whoever waits on the system's clock does not wait, and the clock goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
+
+
+class PassingTime:
+    """The system's clock, ahead by what was waited for."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.waits: list[float] = []
+
+    def wall(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.ahead += seconds
+
+    def go_on(self, seconds: float) -> None:
+        """Let time pass without anybody waiting."""
+        self.ahead += seconds
+
+
+@pytest.fixture
+def passing_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[PassingTime]:
+    """No test waits; what would have been waited is in ``waits``."""
+    made = PassingTime()
+    for name in ("wall", "monotonic", "sleep"):
+        monkeypatch.setattr(SYSTEM_CLOCK, name, getattr(made, name))
+    yield made
