@@ -35,6 +35,23 @@ def test_a_missing_cursor_is_the_end() -> None:
     assert ids(walk(pull(TRADEVEST), Script({"data": records(2)}))) == [0, 1]
 
 
+@pytest.mark.parametrize("count", [3, 5], ids=["a short page", "a list that is not paged"])
+def test_an_object_for_the_cursor_may_be_missing(count: int) -> None:
+    assert ids(walk(pull(TRADEVEST), Script({"data": records(count)}))) == list(range(count))
+
+
+def test_a_full_page_without_the_object_for_its_cursor_raises() -> None:
+    with pytest.raises(PaginationError, match="no object 'pagination'.*cursor_path"):
+        walk(pull(TRADEVEST), Script({"data": records(4), "next": "x"}))
+
+
+def test_a_full_page_without_a_cursor_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    style = Cursor(cursor_path="cursor", size_param="limit", size=4)
+
+    assert ids(walk(pull(style), Script({"data": records(4), "next": "x"}))) == [0, 1, 2, 3]
+    assert "ends after one full page" in caplog.text
+
+
 def test_a_cursor_that_is_a_number_is_handed_back() -> None:
     server = Script({"data": records(1), "cursor": 0}, {"data": [], "cursor": None})
     walk(pull(Cursor()), server)
