@@ -12,6 +12,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -201,7 +202,9 @@ class RunningAirflow:
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__API_AUTH__JWT_SECRET": Fernet.generate_key().decode(),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64),
+            # The API server's first answer takes longer than a task would wait, on a busy machine.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__CORE__PARALLELISM": "2",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
@@ -212,8 +215,9 @@ class RunningAirflow:
         try:
             for component in self.components:
                 self._start(component)
-            if "api-server" in self.components:
-                self.until(self._answers, "the API server answers")
+                if component == "api-server":
+                    # Before anybody asks it: a scheduler gives a task up that cannot report.
+                    self.until(self._answers, "the API server answers")
         except BaseException:
             self._stop()
             raise
@@ -230,12 +234,18 @@ class RunningAirflow:
         """Do as :func:`until`, but give up, and show why, as soon as a component has ended."""
 
         def look() -> Any:
-            for component, process in zip(self.components, self._processes, strict=True):
+            for component, process in zip(self.components, self._processes, strict=False):
                 if process.poll() is not None:
-                    raise AssertionError(f"{component} ended:\n{self.log(component)[-5000:]}")
+                    raise AssertionError(f"{component} ended")
             return condition()
 
-        return until(look, what, patience=patience)
+        try:
+            return until(look, what, patience=patience)
+        except AssertionError as error:
+            said = "\n".join(
+                f"--- {name}\n{self.log(name)[-5000:]}" for name in self.components[: len(self._processes)]
+            )
+            raise AssertionError(f"{error}\n{said}") from None
 
     def _start(self, component: str) -> None:
         with (self.home.path / f"{component}.log").open("wb") as log:

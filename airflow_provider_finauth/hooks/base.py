@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -15,7 +16,12 @@ from airflow_provider_finauth.auth.credentials import FixedCredentials
 from airflow_provider_finauth.client.bodies import NotJson, decode_json, is_json
 from airflow_provider_finauth.client.client import ApiClient
 from airflow_provider_finauth.client.paging.named import pull_of
-from airflow_provider_finauth.exceptions import ApiError, ConfigurationError, FinauthError
+from airflow_provider_finauth.exceptions import (
+    ApiError,
+    ConfigurationError,
+    FinauthError,
+    StoreUnavailableError,
+)
 from airflow_provider_finauth.hooks import forms
 from airflow_provider_finauth.hooks.records import Records
 from airflow_provider_finauth.hooks.session import HookSession
@@ -277,6 +283,10 @@ class FinauthHook(BaseHook, Generic[A]):
                 self.api.probe(client)
             finally:
                 client.close()
+            if not isinstance(credentials, FixedCredentials):
+                # What tasks have met before need not be waited out any more.
+                with suppress(StoreUnavailableError):
+                    broker().lift(credentials)
             return "The API has accepted the credentials."
         if broker().is_authorised(credentials):
             return "The fields are complete and the connection is authorised. A test spends no refresh token."

@@ -36,9 +36,19 @@ class Records(Iterator[Any]):
         self._pages = pages
         self._window = window
         self._walk = guarded(record for page in self.pages() for record in page.records)
+        self._failure: Exception | None = None
 
     def __next__(self) -> Any:
-        return next(self._walk)
+        if self._failure is not None:
+            # A generator that has failed would say that this was all.
+            raise self._failure
+        try:
+            return next(self._walk)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self._failure = error
+            raise
 
     def pages(self) -> Iterator[Page]:
         """Walk page by page instead."""

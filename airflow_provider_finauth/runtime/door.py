@@ -329,7 +329,8 @@ def _mask(secrets: Iterable[Secret], forms: Callable[[str], Iterable[str]]) -> N
             known.append(name)
             fresh.update(form for form in forms(value) if len(form) >= _SHORTEST_MASKED)
     if fresh:
-        # In one call: in a task each is a question to the supervisor.
+        # In one call: in a task each is a question to the supervisor. Short ones first: the masker compiles
+        # all that it knows anew for each, and a private key's long forms would be compiled with each line.
         _ask("masking", lambda: _register(sorted(fresh, key=len)))
     _registered.update(known)
 

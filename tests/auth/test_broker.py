@@ -153,6 +153,8 @@ def test_one_caller_renews_early_and_the_others_go_on(store: MemoryStore, clock:
         renewing = pool.submit(broker.token, credentials)
         assert reached.wait(20)
         assert access(broker.token(credentials)) == "access-1"
+        clock.advance(2)
+        assert access(broker.token(credentials)) == "access-1"
         # Another process must not wait for the store's lock either.
         other = make_broker(store, endpoint, clock)
         assert access(other.token(client_credentials())) == "access-1"

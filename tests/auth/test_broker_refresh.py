@@ -185,6 +185,14 @@ def test_a_seed_never_seen_begins_a_new_lineage_at_once(
     assert sent(endpoint) == ["seed-1", "seed-2", "refresh-2"]
 
 
+def test_a_process_that_starts_with_a_new_seed_does_not_take_the_old_lineage(
+    broker: Broker, store: MemoryStore, endpoint: FakeEndpoint, clock: FakeClock
+) -> None:
+    broker.token(authorised_credentials("seed-1"))
+    assert access(make_broker(store, endpoint, clock).token(authorised_credentials("seed-2"))) == "access-2"
+    assert sent(endpoint) == ["seed-1", "seed-2"]
+
+
 def test_two_connections_never_share_a_lineage(broker: Broker, endpoint: FakeEndpoint) -> None:
     broker.token(authorised_credentials("seed-1", conn_id="one"))
     broker.token(authorised_credentials("seed-2", conn_id="two"))
@@ -343,8 +351,10 @@ def test_a_write_in_between_that_changed_no_token_is_followed(
 
 
 def test_a_consent_written_in_between_is_adopted(
-    broker: Broker, store: MemoryStore, endpoint: FakeEndpoint, clock: FakeClock
+    store: MemoryStore, endpoint: FakeEndpoint, clock: FakeClock
 ) -> None:
+    seen: list[str] = []
+    broker = make_broker(store, endpoint, clock, on_secret=lambda secret: seen.append(secret.reveal()))
     credentials = authorised_credentials()
     broker.token(credentials)
     clock.advance(3600)
@@ -366,6 +376,7 @@ def test_a_consent_written_in_between_is_adopted(
     endpoint.script = [a_person_consents]
     assert access(broker.token(credentials)) == "consent"
     assert record_of(store, credentials).tokens.refresh_token == Secret("consented")
+    assert {"consent", "consented"} <= set(seen)
 
 
 def test_a_damaged_authorisation_is_left_as_it_is(
@@ -462,8 +473,10 @@ def test_a_consent_lifts_a_refusal(broker: Broker, endpoint: FakeEndpoint, clock
     endpoint.script = [refuse(credentials, "unauthorized_client")]
     with pytest.raises(InvalidClientError):
         broker.token(credentials)
-    broker.begin(credentials, consent(1))
-    clock.advance(3600)
+    broker.begin(
+        credentials, Answer(access_token=Secret("short"), refresh_token=Secret("consented"), lifetime=10)
+    )
+    clock.advance(10)
     assert access(broker.token(credentials)) == "access-2"
 
 

@@ -66,16 +66,22 @@ def test_public_headers_are_the_callers_to_change_and_remove(requests_mock: requ
     assert headers["Accept"] == "text/csv"
 
 
-def test_no_authorization_where_other_headers_authenticate(requests_mock: requests_mock.Mocker) -> None:
+class NoToken(FakeAuthorizer):
+    def authorization(self) -> Secret:
+        return Secret("")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Authorization", "Token abcdef"), ("X-Api-Key", None)])
+def test_other_headers_may_authenticate_alone(
+    name: str, expected: str | None, requests_mock: requests_mock.Mocker
+) -> None:
     requests_mock.get(f"{BASE}/x")
     credentials = FixedCredentials("my_conn", Secret(""))
-    session = make(
-        FakeAuthorizer([""]), credentials=credentials, secret_headers={"Authorization": Secret("Token abc")}
-    )
-    session._authorizer.authorization = lambda: Secret("")  # type: ignore[method-assign]
+    session = make(NoToken(), credentials=credentials, secret_headers={name: Secret("Token abcdef")})
     session.get(f"{BASE}/x", headers={"Authorization": "theirs"})
 
-    assert requests_mock.last_request.headers["Authorization"] == "Token abc"
+    assert requests_mock.last_request.headers[name] == "Token abcdef"
+    assert requests_mock.last_request.headers.get("Authorization") == expected
 
 
 @pytest.mark.parametrize("origin", [BASE, "https://id.example", "https://listed.example:8443"])

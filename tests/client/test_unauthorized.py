@@ -85,6 +85,28 @@ def test_a_fixed_key_is_not_replayed(requests_mock: requests_mock.Mocker) -> Non
     assert requests_mock.call_count == 1
 
 
+def test_a_fixed_key_is_never_replaced(requests_mock: requests_mock.Mocker) -> None:
+    requests_mock.get(f"{BASE}/x", **STALE)
+    authorizer = FakeAuthorizer()
+    client = ApiClient(profile(credentials=fixed()), authorizer, clock=FakeClock())
+
+    with pytest.raises(ApiError):
+        client.request("GET", "/x")
+    assert client.session.get(f"{BASE}/x").status_code == 401
+    assert authorizer.replaced == []
+
+
+def test_a_redirected_401_is_replayed_once(requests_mock: requests_mock.Mocker) -> None:
+    requests_mock.get(f"{BASE}/x", status_code=302, headers={"Location": f"{BASE}/y"})
+    final = requests_mock.get(f"{BASE}/y", **STALE)
+    authorizer = FakeAuthorizer()
+
+    with pytest.raises(ApiError):
+        make_client(authorizer=authorizer).request("GET", "/x")
+    assert final.call_count == 2
+    assert len(authorizer.replaced) == 1
+
+
 def test_an_accepted_401_is_an_answer(requests_mock: requests_mock.Mocker) -> None:
     requests_mock.get(f"{BASE}/x", **STALE)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_finauth.runtime import brokers
+from airflow_provider_finauth.runtime import brokers, door
 from tests.hooks.support import SandboxConnections
 
 if TYPE_CHECKING:
@@ -16,6 +16,15 @@ def tokens_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins without a token, and keeps those it gets to itself."""
     monkeypatch.setenv("AIRFLOW__FINAUTH__TOKEN_STORE", "memory")
     monkeypatch.setattr(brokers, "_brokers", {})
+
+
+@pytest.fixture(autouse=True)
+def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What would be registered with Airflow's masker, whose cost grows with all that a process has known."""
+    values: list[str] = []
+    monkeypatch.setattr(door, "_register", values.extend)
+    monkeypatch.setattr(door, "_registered", set())
+    return values
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_finauth.exceptions import ApiError, ConfigurationError, PaginationError
 from airflow_provider_finauth.hooks.landax import LandaxHook
-from airflow_provider_finauth.runtime.brokers import broker
 from tests.hooks.support import ids
 
 if TYPE_CHECKING:
@@ -165,7 +164,6 @@ def test_a_wrong_password_is_tried_twice_only(
     assert sandbox.stats("landax")["token_requests"] == 2
     # Another password is another try.
     connections.change("landax_default")
-    broker()
     assert len(list(LandaxHook().entities("Departments"))) == 24
 
 

@@ -69,7 +69,7 @@ def test_transactions_are_those_that_were_served(
     assert stats["token_requests"] == 1
     moments = [transaction["timestamp"] for transaction in transactions]
     assert moments == sorted(moments)
-    assert (len(set(moments)) < COUNT - together) is True
+    assert len(set(moments)) < COUNT - together
     edge = 150 if version == "v2" else 1000
     assert together or moments[edge - 1] == moments[edge], "nothing lies across the end of a page"
     # A number longer than a float can hold.
@@ -92,11 +92,10 @@ def test_since_and_until(connections: SandboxConnections, version: str) -> None:
     everything = list(hook.transactions(account))
     # From the time of one transaction, inclusive, up to that of another, exclusive.
     since, until = everything[301]["timestamp"], everything[1003]["timestamp"]
-    epoch = datetime.fromtimestamp
     wanted = [row["objectId"] for row in everything if since <= row["timestamp"] < until]
     assert 600 < len(wanted) < 800
-    moment = epoch(since / 1e6, UTC)
-    found = hook.transactions(account, since=moment, until=epoch(until / 1e6, UTC).isoformat())
+    moment = datetime.fromtimestamp(since / 1e6, UTC)
+    found = hook.transactions(account, since=moment, until=datetime.fromtimestamp(until / 1e6, UTC).isoformat())
     assert ids(found, "objectId") == wanted
     rest = hook.transactions(account, since=moment)
     assert ids(rest, "objectId") == [row["objectId"] for row in everything if row["timestamp"] >= since]

@@ -165,6 +165,69 @@ def test_truncated_body() -> None:
             read_bounded(response, 1000)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_drips_meets_its_deadline(packed: bool, chunked: bool) -> None:
+    body = gzip.compress(b"x" * 200) if packed else b"x" * 200
+    head = b"HTTP/1.1 200 OK\r\n" + (b"Content-Encoding: gzip\r\n" if packed else b"")
+    head += (
+        b"Transfer-Encoding: chunked\r\n\r\n" if chunked else f"Content-Length: {len(body)}\r\n\r\n".encode()
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        connection.sendall(head)
+        for byte in body:
+            piece = bytes([byte])
+            connection.sendall(b"1\r\n" + piece + b"\r\n" if chunked else piece)
+            if stop.wait(0.05):
+                break
+        connection.close()
+
+    threading.Thread(target=drip, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    with OriginSession(TransportSettings(), [origin_of(url)]) as session:
+        response = session.get(url, stream=True)
+        with pytest.raises(DeadlineExceeded):
+            read_bounded(response, 1000, deadline=time.monotonic() + 0.2)
+    stop.set()
+    listener.close()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_whole_body_is_read_and_half_of_it_is_not(packed: bool, chunked: bool) -> None:
+    content = bytes(range(256)) * 400
+    body = gzip.compress(content) if packed else content
+    head = b"HTTP/1.1 200 OK\r\n" + (b"Content-Encoding: gzip\r\n" if packed else b"")
+
+    def answer(sent: bytes) -> bytes:
+        if not chunked:
+            return head + f"Content-Length: {len(body)}\r\n\r\n".encode() + sent
+        end = b"0\r\n\r\n" if sent == body else b""
+        return (
+            head
+            + b"Transfer-Encoding: chunked\r\n\r\n"
+            + f"{len(sent):x}\r\n".encode()
+            + sent
+            + b"\r\n"
+            + end
+        )
+
+    for sent in (body, body[: len(body) // 2]):
+        url = serve_once(answer(sent))
+        with OriginSession(TransportSettings(), [origin_of(url)]) as session:
+            response = session.get(url, stream=True)
+            if sent == body:
+                assert read_bounded(response, len(content)) == content
+            else:
+                with pytest.raises(TruncatedResponse):
+                    read_bounded(response, len(content))
+
+
 def test_deadline_of_a_body() -> None:
     hold = threading.Event()
     url = serve_once(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this", hold=hold)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from airflow_provider_finauth.client.paging.base import PagingStyle, Pull, Request
@@ -16,7 +17,7 @@ from airflow_provider_finauth.client.paging.single import Single
 from airflow_provider_finauth.client.paging.skip_top import SkipTop
 from airflow_provider_finauth.exceptions import ConfigurationError
 
-PAGING_STYLES: dict[str, Callable[..., PagingStyle]] = {
+PAGING_STYLES: dict[str, type[PagingStyle]] = {
     "none": Single,
     "page_index": PageIndex,
     "limit_offset": LimitOffset,
@@ -55,13 +56,7 @@ def pull_of(
         raise ConfigurationError(
             f"Argument 'paging' must be one of {', '.join(PAGING_STYLES)}, not {paging!r}.", field="paging"
         )
-    try:
-        style = PAGING_STYLES[paging](**(paging_options or {}))
-    except TypeError:
-        raise ConfigurationError(
-            f"Argument 'paging_options' does not fit the paging '{paging}'; see the documentation of paging.",
-            field="paging_options",
-        ) from None
+    style = _style(paging, dict(paging_options or {}))
     return Pull(
         request=Request(method, path, params=dict(params or {}), json=json, headers=dict(headers or {})),
         paging=style,
@@ -70,3 +65,36 @@ def pull_of(
         total=total,
         resource=path.strip("/"),
     )
+
+
+def _style(paging: str, options: dict[str, Any]) -> PagingStyle:
+    declared = {field.name: str(field.type) for field in fields(PAGING_STYLES[paging])}  # type: ignore[arg-type]
+    try:
+        return PAGING_STYLES[paging](
+            **{name: _fitted(declared[name], value) for name, value in options.items()}
+        )
+    except (TypeError, ValueError, KeyError):
+        raise ConfigurationError(
+            f"Argument 'paging_options' does not fit the paging '{paging}', which takes "
+            f"{', '.join(declared) or 'none'}; see the documentation of paging.",
+            field="paging_options",
+        ) from None
+
+
+def _fitted(declared: str, value: Any) -> Any:
+    """Read an option by the type that its style declares; templates give texts.
+
+    :raises ValueError: it is of another kind
+    """
+    if declared.startswith("int") and not (value is None and declared.endswith("None")):
+        if isinstance(value, bool) or not str(value).strip().isdecimal():
+            raise ValueError
+        return int(value)
+    if declared == "bool" and not isinstance(value, bool):
+        return {"true": True, "false": False}[str(value).strip().lower()]
+    if declared.startswith("tuple"):
+        # A single name is a text, whose letters would be looked for one by one.
+        return (value,) if isinstance(value, str) else tuple(value)
+    if declared == "str" and not isinstance(value, str):
+        raise ValueError
+    return value

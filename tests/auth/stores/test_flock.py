@@ -21,6 +21,19 @@ with file_lock(Path(sys.argv[1]), 5):
 """
 
 
+FORK = """
+import os, sys, time
+from pathlib import Path
+from airflow_provider_finauth.auth.stores.flock import file_lock
+with file_lock(Path(sys.argv[1]), 5):
+    if os.fork() == 0:
+        print("held", flush=True)
+        sys.stdin.read()
+        os._exit(0)
+    time.sleep(600)
+"""
+
+
 def test_a_dead_holders_lock_is_free(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     holder = subprocess.Popen(
@@ -55,6 +68,20 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     finally:
         os.close(writer)
         assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_killed_holders_lock_is_free_although_its_child_lives(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", FORK, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(30)
+        with file_lock(path, 0):
+            pass
 
 
 def test_a_child_forked_within_the_block_leaves_it_quietly(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_finauth.auth.sealer import Sealer
+from airflow_provider_finauth.auth.stores.file import FileStore
+from airflow_provider_finauth.auth.stores.memory import MemoryStore
+from airflow_provider_finauth.exceptions import ConfigurationError
+from airflow_provider_finauth.runtime import brokers, door
+from airflow_provider_finauth.runtime.brokers import broker, memory_broker
+from airflow_provider_finauth.runtime.variable_store import VariableStore
+from airflow_provider_finauth.secret import Secret
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brokers, "_brokers", {})
+
+
+def option(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"AIRFLOW__FINAUTH__{name.upper()}", value)
+
+
+def test_one_for_all_hooks() -> None:
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(lambda _: broker(), range(64)))) == 1
+
+
+def test_another_configuration_is_another_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = broker()
+    option(monkeypatch, "lock_timeout", "300")
+    assert broker() is not first
+    monkeypatch.delenv("AIRFLOW__FINAUTH__LOCK_TIMEOUT")
+    assert broker() is first
+
+
+def test_default_is_the_variable_store() -> None:
+    assert isinstance(broker().store, VariableStore)
+
+
+def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    option(monkeypatch, "token_store", "memory")
+    assert isinstance(broker().store, MemoryStore)
+
+
+@pytest.mark.parametrize("where", ["store_key", "fernet_key"])
+def test_file_takes_the_store_key_or_airflows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+) -> None:
+    option(monkeypatch, "token_store", f"file://{tmp_path}/tokens")
+    if where == "store_key":
+        option(monkeypatch, "store_key", "the-key")
+        monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "another-key")
+    else:
+        monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "the-key")
+    store = broker().store
+    assert isinstance(store, FileStore)
+    assert store.folder == tmp_path / "tokens"
+    assert store.sealer.digest(b"x") == Sealer("the-key").digest(b"x")
+
+
+def test_file_without_any_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    option(monkeypatch, "token_store", f"file://{tmp_path}/tokens")
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")
+    with pytest.raises(ConfigurationError, match="store_key"):
+        broker()
+
+
+def test_connection_tests_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    option(monkeypatch, "token_store", "memory")
+    first, second = memory_broker(), memory_broker()
+    assert isinstance(first.store, MemoryStore)
+    first.store.write("k", b"x", follows=0)
+    assert second.store.read("k") is None
+    assert broker().store.read("k") is None
+
+
+def test_tokens_are_masked_and_mints_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {}
+
+    def make(store: Any, **callables: Any) -> object:
+        made.update(callables)
+        return object()
+
+    masked: list[Secret] = []
+    seen: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(brokers, "Broker", make)
+    monkeypatch.setattr(door, "mask_token", masked.append)
+    monkeypatch.setattr(door, "count", lambda *what: seen.append(what))
+    monkeypatch.setattr(door, "timing", lambda *what: seen.append(what))
+    memory_broker()
+    made["on_secret"](Secret("a-token"))
+    labels: Mapping[str, str | float] = {"api": "luca", "outcome": "ok", "seconds": 0.25}
+    made["on_event"]("mint", labels)
+    assert masked == [Secret("a-token")]
+    # A number would make a time series of each value.
+    tags = {"api": "luca", "outcome": "ok"}
+    assert seen == [("finauth.token.mint", tags), ("finauth.token.mint.duration", 0.25, tags)]
+    assert made["lock_timeout"] == 120.0
