@@ -132,12 +132,17 @@ class OriginSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)
         if target is not None:
-            self.require_known(urljoin(resp.url, target))
+            try:
+                self.require_known(urljoin(resp.url, target))
+            except CrossOriginError:
+                # Nobody gets to hold the answer, so nobody else would give its connection back.
+                resp.close()
+                raise
         return target
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        if not settings["proxies"] and not self._bypasses_proxies(url):
+        if self._environment_proxies and not settings["proxies"] and not self._bypasses_proxies(url):
             proxy = select_proxy(url, self._environment_proxies)
             if proxy:
                 settings["proxies"] = {origin_of(url).scheme: proxy}

@@ -34,6 +34,15 @@ class TestPromisedTotal:
 
         assert ids(walk(pull(LimitOffset(size=2), total="count"), server)) == list(range(6))
 
+    def test_growth_in_front_of_the_walk_does_not_raise(self) -> None:
+        rows = records(4)
+        # A record came in at the beginning: the second page begins one earlier, and nobody gives the new one.
+        server = Script(
+            {"results": rows[:2], "count": 4}, {"results": rows[1:], "count": 5}, {"results": [], "count": 5}
+        )
+
+        assert ids(walk(pull(LimitOffset(size=3), total="count"), server)) == list(range(4))
+
     def test_the_smallest_total_seen_is_what_must_come(self) -> None:
         rows = records(6)
         # A record went, so that the second page begins one further on.

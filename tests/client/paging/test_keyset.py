@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from airflow_provider_finauth.client.paging.base import Request
@@ -70,12 +70,20 @@ def test_it_is_whole_or_raises(times: list[int], size: int) -> None:
 
 
 @given(times=st.lists(st.integers(0, 3), max_size=40), size=st.integers(2, 8))
+@example(times=[0] * 5, size=4)
 def test_going_on_by_object_is_whole(times: list[int], size: int) -> None:
     rows = transactions(sorted(times))
 
     pages = walk(transactions_pull(size, object_param="objectId"), bank(rows))
 
     assert names(pages) == [row["objectId"] for row in rows]
+
+
+def test_an_object_that_is_not_heeded_raises() -> None:
+    page = transactions([5, 5, 5])
+
+    with pytest.raises(PaginationError, match="whole page of 3 records"):
+        walk(transactions_pull(3, object_param="objectId"), Script(page, page, page))
 
 
 def test_a_full_page_of_one_time_raises() -> None:

@@ -123,6 +123,12 @@ def test_a_record_that_comes_in_between_is_no_mistake() -> None:
     assert sum(page.duplicates for page in pages) == 1
 
 
+def test_a_record_that_comes_in_between_pages_of_two_is_no_mistake() -> None:
+    rows = records(3)
+
+    assert ids(walk(pull(PageIndex(size=2)), Script(rows[:2], rows[1:], []))) == [0, 1, 2]
+
+
 def test_a_page_that_comes_later_again_is_a_cycle() -> None:
     pages = [records(6)[:2], records(6)[2:4], records(6)[4:], records(6)[2:4]]
 
