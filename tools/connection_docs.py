@@ -8,12 +8,18 @@ from airflow_provider_finauth.connections import CONNECTION_TYPES, ConnectionTyp
 INTRODUCTION = """# Connection types
 
 Fill them in under *Admin > Connections*, with `airflow connections add`, as an environment variable
-`AIRFLOW_CONN_…`, or in any secrets backend. `host`, `login` and `password` are Airflow's own fields; all others
-lie in `extra`. Empty fields take the default. Secret fields are masked in logs and in Airflow's API and pages.
+`AIRFLOW_CONN_…`, or in any secrets backend. `host`, `login` and `password` are Airflow's own fields; all
+others lie in `extra`. Empty fields take the default. Secret fields are masked in logs and in Airflow's API
+and pages.
 
-Try a connection with `airflow connections test <conn_id>`; Airflow wants `[core] test_connection = Enabled` for
-it (`AIRFLOW__CORE__TEST_CONNECTION=Enabled` before the command is enough). A test asks for a token and makes one
-cheap read, keeps neither, and spends nothing that a person has authorised.
+```shell
+airflow connections add talenom_default --conn-type talenom --conn-login '…' --conn-password '…' \\
+    --conn-extra '{"subscription_api_key": "…", "scope": "…"}'
+```
+
+Try a connection with `airflow connections test <conn_id>`; Airflow wants `[core] test_connection = Enabled`
+for it (`AIRFLOW__CORE__TEST_CONNECTION=Enabled` before the command is enough). A test asks for a token and
+makes one cheap read, keeps neither, and spends nothing that a person has authorised.
 """
 
 
@@ -26,8 +32,15 @@ def row(field: Field) -> str:
         notes.append("**Required.**")
     if field.kind.is_secret:
         notes.append("Secret.")
-    default = "" if field.default is None else f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
-    return f"| {place} | {field.label} | {field.kind.value} | {default} | {' '.join(notes)} |"
+    return f"| {place} | {field.label} | {field.kind.value} | {default(field)} | {' '.join(notes)} |"
+
+
+def default(field: Field) -> str:
+    if field.default is None:
+        return ""
+    # As JSON has it, for `extra`.
+    text = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+    return f"`{text}`"
 
 
 def section(item: ConnectionType) -> str:

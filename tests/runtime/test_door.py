@@ -238,7 +238,7 @@ class TestMask:
 
     def test_of_a_token_that_urls_escape_both_ends(self, masked: list[list[str]]) -> None:
         door.mask_token(Secret("x" * 40 + "+/="))
-        assert masked == [["x" * 23 + "%2B%2F%3D", "x" * 29 + "+/="]]
+        assert [set(call) for call in masked] == [{"x" * 23 + "%2B%2F%3D", "x" * 29 + "+/="}]
 
     def test_a_short_token_is_masked_whole(self, masked: list[list[str]]) -> None:
         door.mask_token(Secret("opaque-token"))
