@@ -161,8 +161,11 @@ _AUTHORIZE_ENDPOINT = Field(
 _REDIRECT_URI = Field(
     name="redirect_uri",
     label="Redirect URI",
-    help="Where the consent page sends the person back to, as registered with the application.",
-    kind=Kind.URL,
+    # A text, since vendors compare it to the letter with what was registered, a slash at its end included.
+    help=(
+        "Where the consent page sends the person back to, as registered with the application. "
+        "Empty means http://127.0.0.1:8790/callback, where `finauth authorize` listens."
+    ),
     section="Authorisation",
 )
 _REFRESH_TOKEN = Field(

@@ -31,6 +31,19 @@ class ConfigurationError(FinauthError):
         self.field = field
 
 
+class ConnectionNotFoundError(FinauthError):
+    """Airflow says it has no such connection; it says the same when it could not look.
+
+    Not permanent for that reason: a task tries again.
+
+    :param conn_id: the connection
+    """
+
+    def __init__(self, message: str, *, conn_id: str | None = None) -> None:
+        super().__init__(message)
+        self.conn_id = conn_id
+
+
 class _AnsweredError(FinauthError):
     """An error told by a server's answer.
 

@@ -137,15 +137,34 @@ def parse(
 
     :raises ConfigurationError: names the connection and the field that is to be mended
     """
-    declared = CONNECTION_TYPES[conn_type]
-    given: dict[str, Any] = dict(extra or {})
     # Airflow's older forms stored an extra under this longer name.
     prefix = f"extra__{conn_type}__"
-    given = {name.removeprefix(prefix): value for name, value in given.items()}
+    given = {name.removeprefix(prefix): value for name, value in (extra or {}).items()}
     given |= {"host": host, "login": login, "password": password}
+    outcome = _parsed(conn_type, conn_id, given, port)
+    if isinstance(outcome, ConfigurationError):
+        del given, login, password, extra  # no traceback from here on shows them
+        raise outcome
+    return outcome
+
+
+def _parsed(
+    conn_type: str, conn_id: str, given: Mapping[str, Any], port: int | None
+) -> Settings | ConfigurationError:
+    """Read the fields, or give the error to raise, so that no traceback shows a frame that holds them."""
     values: dict[str, Any] = {}
     settings = Settings(conn_id, conn_type, values)
-    for item in declared:
+    try:
+        _read_fields(settings, given, values)
+    except ConfigurationError as error:
+        return error.with_traceback(None)
+    if port and "host" in values:
+        values["host"] = _with_port(values["host"], port)
+    return settings
+
+
+def _read_fields(settings: Settings, given: Mapping[str, Any], values: dict[str, Any]) -> None:
+    for item in CONNECTION_TYPES[settings.conn_type]:
         raw = given.get(item.name)
         if isinstance(raw, str):
             raw = raw.strip() if item.kind is not Kind.SECRET else raw
@@ -156,9 +175,6 @@ def parse(
                 raise settings.error(item.name, "is empty")
             continue
         values[item.name] = _read(settings, item, raw)
-    if port and "host" in values:
-        values["host"] = _with_port(values["host"], port)
-    return settings
 
 
 def _read(settings: Settings, item: Field, raw: Any) -> Any:

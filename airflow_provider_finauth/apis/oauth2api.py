@@ -113,10 +113,15 @@ def _credentials(settings: Settings, transport: Any) -> Credentials | FixedCrede
 
 def _public_headers(settings: Settings) -> dict[str, str]:
     headers = settings.mapping("api_headers")
-    for name in headers:
-        lower = name.lower().replace("_", "-")
-        if lower in _CREDENTIAL_HEADERS or any(word in lower for word in _CREDENTIAL_WORDS):
-            raise settings.error(
-                "api_headers", f"holds the header '{name}', which belongs into 'secret_headers'"
-            )
+    wrong = next(filter(_is_credential, headers), None)
+    if wrong is not None:
+        del headers  # no traceback from here on shows its value
+        raise settings.error(
+            "api_headers", f"holds the header '{wrong}', which belongs into 'secret_headers'"
+        )
     return headers
+
+
+def _is_credential(name: str) -> bool:
+    lower = name.lower().replace("_", "-")
+    return lower in _CREDENTIAL_HEADERS or any(word in lower for word in _CREDENTIAL_WORDS)

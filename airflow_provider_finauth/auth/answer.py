@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from airflow_provider_finauth.exceptions import (
     TokenEndpointError,
 )
 from airflow_provider_finauth.secret import Secret
+from airflow_provider_finauth.transport.redaction import Redactor
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.auth.credentials import Credentials
@@ -113,6 +114,7 @@ def read_answer(
     body: bytes,
     *,
     retry_after: float | None = None,
+    secrets: Iterable[Secret] = (),
 ) -> Answer | FinauthError:
     """Read one answer of a token endpoint: the token, or the error to raise.
 
@@ -124,13 +126,14 @@ def read_answer(
     :class:`~airflow_provider_finauth.exceptions.TokenEndpointError` for anything else that is no token.
 
     :param retry_after: seconds that the answer asks to wait
+    :param secrets: what the request carried besides the connection's own secrets
     """
     members = _members(body)
     if 200 <= status < 300 and members is not None:
         answer = _token(credentials, members)
         if answer is not None:
             return answer
-    return _failure(credentials, status, content_type, body, members, retry_after)
+    return _failure(credentials, status, content_type, body, members, retry_after, Redactor(secrets))
 
 
 def _members(body: bytes) -> dict[str, Any] | None:
@@ -173,6 +176,7 @@ def _failure(
     body: bytes,
     members: Mapping[str, Any] | None,
     retry_after: float | None,
+    redact: Redactor,
 ) -> FinauthError:
     refusal = _refusal(credentials, status, members)
     code = refusal.code
@@ -184,7 +188,7 @@ def _failure(
     if refusal.description:
         # JSON may hold halves of characters, which no log can write.
         printable = refusal.description.encode("utf-8", "replace").decode()
-        sentence = credentials.redactor.sentence(printable)
+        sentence = credentials.redactor.sentence(redact(printable))
         reason += f" ({sentence})" if code else f": {sentence}"
     if code in _PASSING_CODES or status >= 500 or status == 408:
         return PassingError(f"{answered}{reason}.", status=status, code=code, retry_after=retry_after)

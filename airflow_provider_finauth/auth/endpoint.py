@@ -125,6 +125,7 @@ class TokenEndpoint:
             response.headers.get("Content-Type"),
             body,
             retry_after=_retry_after(response.headers.get("Retry-After"), self._clock),
+            secrets=request.secrets,
         )
 
 

@@ -20,6 +20,7 @@ class TokenRequest:
     """One request to a token endpoint, ready to be sent.
 
     :param refreshes: whether it spends a refresh token or a code, which a server may honour once only
+    :param secrets: what it carries besides the connection's own secrets, should the server repeat it
     """
 
     method: str = "POST"
@@ -29,6 +30,7 @@ class TokenRequest:
     body: bytes = field(repr=False)
     content_type: str
     refreshes: bool = False
+    secrets: tuple[Secret, ...] = ()
 
 
 def basic_header(user: str, password: Secret, *, charset: str = "utf-8") -> Secret:
@@ -57,7 +59,7 @@ def refresh_request(credentials: Credentials, refresh_token: Secret) -> TokenReq
         "refresh_token",
         {"refresh_token": refresh_token.reveal()},
         scope=credentials.scope if credentials.style.refresh_scope else None,
-        refreshes=True,
+        spends=(refresh_token,),
     )
 
 
@@ -71,11 +73,13 @@ def code_request(
     :param code_verifier: for PKCE
     """
     members = {"code": code.reveal()}
+    spends = (code,)
     if redirect_uri is not None:
         members["redirect_uri"] = redirect_uri
     if code_verifier is not None:
         members["code_verifier"] = code_verifier.reveal()
-    return _request(credentials, "authorization_code", members, refreshes=True)
+        spends += (code_verifier,)
+    return _request(credentials, "authorization_code", members, spends=spends)
 
 
 def _request(
@@ -84,7 +88,7 @@ def _request(
     members: Mapping[str, str],
     *,
     scope: str | None = None,
-    refreshes: bool = False,
+    spends: tuple[Secret, ...] = (),
 ) -> TokenRequest:
     style = credentials.style
     body = dict(credentials.parameters)
@@ -113,5 +117,6 @@ def _request(
         headers={**headers, "Content-Type": content_type},
         body=content,
         content_type=content_type,
-        refreshes=refreshes,
+        refreshes=bool(spends),
+        secrets=spends,
     )

@@ -57,9 +57,9 @@ def token(
 
 def _in_task() -> bool:
     """Tell whether this runs for a task: by its environment, which a task's commands inherit too."""
-    task_runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
-    supervised = getattr(task_runner, "SUPERVISOR_COMMS", None) is not None
-    return supervised or any(name.startswith("AIRFLOW_CTX_") for name in os.environ)
+    from airflow_provider_finauth.runtime.door import supervised
+
+    return any(name.startswith("AIRFLOW_CTX_") for name in os.environ) or supervised()
 
 
 def _field_of(settings: Settings, secret: Secret) -> str:

@@ -102,7 +102,12 @@ class AuthenticatedSession(OriginSession):
             outgoing.headers[name_of_id] = str(uuid.uuid4())
         if outgoing.method not in _FOLLOWS_REDIRECTS:
             kwargs["allow_redirects"] = False
-        return super().send(outgoing, **kwargs), used
+        fault: requests.RequestException
+        try:
+            return super().send(outgoing, **kwargs), used
+        except requests.RequestException as error:
+            fault = error
+        raise _without_frames(fault, request)
 
     def may_replay(self, response: requests.Response) -> bool:
         """Tell whether another token can help: a 401, of a token that can be replaced.
@@ -128,6 +133,23 @@ class AuthenticatedSession(OriginSession):
         raise TypeError(
             "an authenticated session is not pickled: make one from the connection where it is used"
         )
+
+
+def _without_frames(
+    fault: requests.RequestException, request: requests.PreparedRequest
+) -> requests.RequestException:
+    """Take from an error what would show the credentials where it is reported with local variables.
+
+    The frames of the HTTP libraries hold the headers as they were sent.
+
+    :param request: the caller's own, without credentials
+    """
+    fault.request = request
+    behind: BaseException | None = fault
+    while behind is not None:
+        behind.__traceback__ = None
+        behind = behind.__cause__ or behind.__context__
+    return fault
 
 
 def rewind(request: requests.PreparedRequest) -> bool:

@@ -23,8 +23,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_finauth.exceptions import ConfigurationError, FinauthError, StoreUnavailableError
-from airflow_provider_finauth.runtime.errors import ConnectionNotFoundError
+from airflow_provider_finauth.exceptions import (
+    ConfigurationError,
+    ConnectionNotFoundError,
+    FinauthError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.secret import Secret
@@ -95,7 +99,7 @@ def _runs_event_loop() -> bool:
     return True
 
 
-def _supervised() -> bool:
+def supervised() -> bool:
     """Tell whether a task's supervisor is at hand; the same question that ``airflow.models`` asks itself."""
     task_runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
     return getattr(task_runner, "SUPERVISOR_COMMS", None) is not None
@@ -135,7 +139,7 @@ def _connection(conn_id: str) -> AirflowConnection:
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     try:
-        if _supervised():
+        if supervised():
             from airflow.sdk import Connection
 
             found: Any = Connection.get(conn_id)
@@ -144,7 +148,7 @@ def _connection(conn_id: str) -> AirflowConnection:
 
             found = Model.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:
-        if not _supervised():
+        if not supervised():
             # A database that is down reads like an absence, so ask it something that cannot.
             _select_connection(conn_id)
         raise ConnectionNotFoundError(
@@ -173,6 +177,7 @@ def _decoded(conn_id: str, extra: str | None) -> dict[str, Any]:
     except ValueError:
         decoded = None
     if not isinstance(decoded, dict):
+        del extra, decoded  # no traceback from here on shows them
         raise ConfigurationError(
             f"Connection '{conn_id}': field 'extra' is not a JSON object.", conn_id=conn_id, field="extra"
         )
@@ -198,19 +203,27 @@ def variable_get(key: str) -> str | None:
     """
 
     def question() -> str | None:
-        if _supervised():
-            from airflow.sdk import Variable
-
-            value = Variable.get(key, default=None)
-        else:
-            from airflow.models import Variable as Model
-
-            value = Model.get(key, default_var=None)
+        value = _value(key)
         if value is None and key in (_keys(key) or ()):
-            raise StoreUnavailableError(f"The Variable '{key}' exists, but Airflow could not read it.")
-        return None if value is None else str(value)
+            # Mostly another task has written it in between.
+            value = _value(key)
+            if value is None:
+                raise StoreUnavailableError(f"The Variable '{key}' exists, but Airflow could not read it.")
+        return value
 
     return _ask(f"the Variable '{key}'", question)
+
+
+def _value(key: str) -> str | None:
+    if supervised():
+        from airflow.sdk import Variable
+
+        value = Variable.get(key, default=None)
+    else:
+        from airflow.models import Variable as Model
+
+        value = Model.get(key, default_var=None)
+    return None if value is None else str(value)
 
 
 def variable_set(key: str, value: str, *, description: str) -> None:
@@ -221,7 +234,7 @@ def variable_set(key: str, value: str, *, description: str) -> None:
     """
 
     def question() -> None:
-        if _supervised():
+        if supervised():
             from airflow.sdk import Variable
 
             Variable.set(key, value, description=description)
@@ -245,7 +258,7 @@ def variable_delete(key: str) -> None:
     """
 
     def question() -> None:
-        if _supervised():
+        if supervised():
             from airflow.sdk import Variable
 
             Variable.delete(key)
@@ -266,7 +279,7 @@ def variable_keys(prefix: str) -> list[str] | None:
 
 
 def _keys(prefix: str) -> list[str] | None:
-    if _supervised():
+    if supervised():
         from airflow.sdk import Variable
 
         # Tasks can list since Airflow 3.3.
@@ -339,7 +352,7 @@ def _register(values: list[Any]) -> None:
     from airflow.providers.common.compat.sdk import mask_secret
 
     mask_secret(values)
-    if not _supervised():
+    if not supervised():
         # The API server and the commands of Airflow 3 filter their logs by a masker of their own.
         core = sys.modules.get("airflow._shared.secrets_masker")
         if core is not None:

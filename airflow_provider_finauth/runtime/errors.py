@@ -46,19 +46,6 @@ class ResultTooLargeError(exceptions.ResultTooLargeError, AirflowFailException):
     """The result is larger than its destination takes."""
 
 
-class ConnectionNotFoundError(FinauthError):
-    """Airflow says it has no such connection; it says the same when it could not look.
-
-    Not permanent for that reason: a task tries again.
-
-    :param conn_id: the connection
-    """
-
-    def __init__(self, message: str, *, conn_id: str | None = None) -> None:
-        super().__init__(message)
-        self.conn_id = conn_id
-
-
 _FINAL: dict[type[FinauthError], type[FinauthError]] = {
     exceptions.ConfigurationError: ConfigurationError,
     exceptions.InvalidClientError: InvalidClientError,

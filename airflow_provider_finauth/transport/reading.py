@@ -43,7 +43,7 @@ def read_bounded(response: requests.Response, limit: int, *, deadline: float | N
     chunks: list[bytes] = []
     size = 0
     try:
-        # What has come is read as it comes: a server that sends a byte now and then must meet the deadline too.
+        # Read as it comes: a server that sends a byte now and then must meet the deadline too.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             size += len(chunk)
             if size > limit:

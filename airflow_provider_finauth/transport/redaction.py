@@ -9,12 +9,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from airflow_provider_finauth.secret import HIDDEN, Secret
 
-# Below this length a replacement destroys the text and protects nothing (Airflow's masker draws the same line).
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Below this length a replacement destroys the text and protects nothing (Airflow draws the same line).
 _SHORTEST = 5
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
 # What looks like a bearer token, a JWT or a long random key, whoever issued it.

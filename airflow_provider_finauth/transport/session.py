@@ -14,10 +14,8 @@ What it changes, and why:
 from __future__ import annotations
 
 import os
-import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 from urllib.request import getproxies
 
@@ -28,6 +26,10 @@ from requests.utils import select_proxy, should_bypass_proxies
 from airflow_provider_finauth.exceptions import CrossOriginError
 from airflow_provider_finauth.transport.origins import Origin, origin_of, require_secure
 from airflow_provider_finauth.transport.tls import ClientCertificate, ssl_context
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
 
 _FOLLOWS_REDIRECTS = frozenset({"GET", "HEAD"})
 

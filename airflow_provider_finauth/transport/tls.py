@@ -11,17 +11,21 @@ import os
 import re
 import ssl
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from airflow_provider_finauth.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _HEADER = re.compile(r"^[A-Za-z0-9-]+: .*$", re.MULTILINE)
@@ -102,21 +106,25 @@ def client_certificate(certificate: str, private_key: Secret, passphrase: Secret
 
 
 def _load_key(private_key: Secret, passphrase: Secret | None) -> PrivateKeyTypes:
-    pem = normalise_pem(private_key.reveal()).encode()
-    if not pem:
+    if not normalise_pem(private_key.reveal()):
         raise CertificateError("private_key", "is not a PEM private key")
-    password = passphrase.reveal().encode() if passphrase else None
     try:
-        return serialization.load_pem_private_key(pem, password)
+        return _read_key(private_key, passphrase)
     except TypeError:
-        if password is None:
+        if not passphrase:
             raise CertificateError("passphrase", "is needed, the private key is encrypted") from None
         # A passphrase for a key that has none is harmless, and left over after a key was replaced.
-        return serialization.load_pem_private_key(pem, None)
+        return _read_key(private_key, None)
     except ValueError:
-        if password is not None:
+        if passphrase:
             raise CertificateError("passphrase", "does not open the private key") from None
         raise CertificateError("private_key", "is not a PEM private key") from None
+
+
+def _read_key(private_key: Secret, passphrase: Secret | None) -> PrivateKeyTypes:
+    # In a function of its own, so that the traceback of the errors above shows no frame that holds the key.
+    password = passphrase.reveal().encode() if passphrase else None
+    return serialization.load_pem_private_key(normalise_pem(private_key.reveal()).encode(), password)
 
 
 def ssl_context(
@@ -136,9 +144,9 @@ def ssl_context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if certificate is not None:
-        chain = certificate.certificate + certificate.private_key.reveal()
+        chain = Secret(certificate.certificate + certificate.private_key.reveal())
         try:
-            with _as_path(chain.encode()) as path:
+            with _as_path(chain) as path:
                 context.load_cert_chain(path)
         except ssl.SSLError:
             raise CertificateError("certificate", "is not accepted by the TLS library") from None
@@ -146,8 +154,9 @@ def ssl_context(
 
 
 @contextlib.contextmanager
-def _as_path(content: bytes) -> Iterator[str]:
-    """Give bytes a path for as long as the block runs."""
+def _as_path(secret: Secret) -> Iterator[str]:
+    """Give a text a path for as long as the block runs."""
+    content = secret.reveal().encode()
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("client-certificate", os.MFD_CLOEXEC)
         try:

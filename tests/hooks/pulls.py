@@ -54,14 +54,18 @@ class Pulled:
 
 
 PULLS = {
-    "talenom": Pulled(
-        "talenom", TalenomHook, lambda hook: hook.accounting_periods(14222, page_size=2), 6, 3
-    ),
+    "talenom": Pulled("talenom", TalenomHook, lambda hook: hook.accounting_periods(14222, page_size=2), 6, 3),
     "opcorporate": Pulled(
-        "opcorporate", OPCorporateHook, lambda hook: hook.transactions(_op_account(hook)), 1500, 12
+        "opcorporate",
+        OPCorporateHook,
+        lambda hook: hook.transactions(_op_account(hook), since="2026-04-01"),
+        310,
+        4,
     ),
     "landax": Pulled("landax", LandaxHook, lambda hook: hook.entities("Projects", page_size=50), 140, 4),
-    "tradevest": Pulled("tradevest", TradevestHook, lambda hook: hook.changelog("roles", page_size=600), 1500, 3),
+    "tradevest": Pulled(
+        "tradevest", TradevestHook, lambda hook: hook.changelog("roles", page_size=600), 1500, 3
+    ),
     "luca": Pulled("luca", LucaHook, lambda hook: hook.nodes(CUSTOMERS, "saleCustomers"), 160, 2),
     "oauth2api": Pulled(
         "generic",

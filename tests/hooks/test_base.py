@@ -11,7 +11,7 @@ import pytest
 import requests
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_finauth.exceptions import ConfigurationError, FinauthError
+from airflow_provider_finauth.exceptions import ConfigurationError, ConnectionNotFoundError, FinauthError
 from airflow_provider_finauth.hooks.landax import LandaxHook
 from airflow_provider_finauth.hooks.luca import LucaHook
 from airflow_provider_finauth.hooks.oauth2api import OAuth2ApiHook
@@ -20,7 +20,6 @@ from airflow_provider_finauth.hooks.talenom import TalenomHook
 from airflow_provider_finauth.hooks.tradevest import TradevestHook
 from airflow_provider_finauth.runtime import door
 from airflow_provider_finauth.runtime.brokers import broker
-from airflow_provider_finauth.runtime.errors import ConnectionNotFoundError
 from tests.hooks.support import authorise, consent
 
 if TYPE_CHECKING:
@@ -103,7 +102,11 @@ def test_plain_code_pages_by_itself(connections: SandboxConnections) -> None:
 def test_the_session_keeps_to_its_origins(api: str, sandbox: RunningSandbox) -> None:
     hook = HOOKS[api]()
     port = sandbox.url.rpartition(":")[2]
-    for url in (f"http://localhost:{port}{PATHS[api]}", "http://api.example.com/", "https://api.example.com/"):
+    for url in (
+        f"http://localhost:{port}{PATHS[api]}",
+        "http://api.example.com/",
+        "https://api.example.com/",
+    ):
         with pytest.raises(FinauthError, match="was not sent") as caught:
             hook.get_conn().get(url)
         assert isinstance(caught.value, AirflowFailException)
@@ -136,7 +139,10 @@ def test_the_token_set(connections: SandboxConnections, masked: list[str]) -> No
         assert tokens.access_token is not None
         value = tokens.access_token.reveal()
         assert value[-10:] not in repr(tokens) + str(tokens) + f"{tokens}"
-        assert (tokens.generation, tokens.access_token.reveal()) == (1, HOOKS[name]().get_token().access_token.reveal())
+        assert (tokens.generation, tokens.access_token.reveal()) == (
+            1,
+            HOOKS[name]().get_token().access_token.reveal(),
+        )
         assert any(value.endswith(known) for known in masked)
         with pytest.raises(TypeError):
             pickle.dumps(tokens)
@@ -188,7 +194,9 @@ def test_a_connection_test_spends_no_refresh_token(
     assert sandbox.stats("luca")["api_requests"] == 0
 
 
-def test_a_connection_test_says_what_is_wrong(api: str, connections: SandboxConnections, folder: Path) -> None:
+def test_a_connection_test_says_what_is_wrong(
+    api: str, connections: SandboxConnections, folder: Path
+) -> None:
     secret = "this-is-a-wrong-secret"
     connections.change(f"{api}_default", password=secret)
     works, message = HOOKS[api]().test_connection()

@@ -13,7 +13,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_finauth.exceptions import (
     ApiError,
     CrossOriginError,
-    FinauthError,
     ForbiddenError,
     InvalidClientError,
     PaginationError,
@@ -125,7 +124,9 @@ def test_a_good_day(case: Case) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else str(value.get("status", "")),
 )
-def test_a_failure_in_the_middle_of_a_pull_is_asked_again(case: Case, kind: str, options: dict[str, Any]) -> None:
+def test_a_failure_in_the_middle_of_a_pull_is_asked_again(
+    case: Case, kind: str, options: dict[str, Any]
+) -> None:
     case.fault(kind, skip=1, count=2, **options)
     assert len(list(case.begin())) == case.count
     assert case.asked == case.pages + 2
@@ -258,7 +259,9 @@ def test_a_wrong_subscription_key_costs_no_token(
         with pytest.raises(SubscriptionKeyError, match="subscription_api_key") as caught:
             list(hook.accounting_periods(14222))
         assert isinstance(caught.value, AirflowFailException)
-        assert hook.get_conn().get(hook.client.url("/organization/v2/accounting-periods/1")).status_code == 401
+        assert (
+            hook.get_conn().get(hook.client.url("/organization/v2/accounting-periods/1")).status_code == 401
+        )
     stats = sandbox.stats("talenom")
     assert (stats["token_requests"], stats["api_requests"]) == (1, 6)
 
@@ -294,9 +297,12 @@ def test_a_403_of_talenom_names_both_causes(connections: SandboxConnections) -> 
 
 
 def test_an_accepted_status_is_no_error(connections: SandboxConnections) -> None:
-    assert TalenomHook().request(
-        "GET", "/organization/v2/accounting-periods/1", accept_status=(404,)
-    ).status_code == 404
+    assert (
+        TalenomHook()
+        .request("GET", "/organization/v2/accounting-periods/1", accept_status=(404,))
+        .status_code
+        == 404
+    )
 
 
 # Answers that are none.
@@ -429,7 +435,9 @@ def test_a_command_is_not_repeated(
         sandbox.faults("tradevest", kind, when="before", count=1, **options)
         with pytest.raises(ApiError) as caught:
             # An answer of nothing cannot be cut short.
-            hook.request(method, "/webhooks" if method == "POST" else "/webhooks/7", json={"a": Decimal("1.5")})
+            hook.request(
+                method, "/webhooks" if method == "POST" else "/webhooks/7", json={"a": Decimal("1.5")}
+            )
         assert is_passing(caught.value)
         if kind != "status":
             assert "may have been processed" in str(caught.value)

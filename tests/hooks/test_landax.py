@@ -101,7 +101,10 @@ def test_since_and_until(dialect: LandaxHook) -> None:
     assert 100 < len(wanted) < len(everything)
     # A filter of one's own is not torn apart by the dates.
     found = dialect.entities(
-        "Incidents", filter="Severity eq 5 or Severity eq 4", since="2024-05-01", until="2024-09-01T14:00:00+02:00"
+        "Incidents",
+        filter="Severity eq 5 or Severity eq 4",
+        since="2024-05-01",
+        until="2024-09-01T14:00:00+02:00",
     )
     assert ids(found, "Id") == wanted
     assert ids(dialect.entities("Incidents", since=since, until=until, limit=3), "Id")

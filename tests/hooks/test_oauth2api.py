@@ -93,9 +93,9 @@ def test_any_request(hook: OAuth2ApiHook) -> None:
         assert answer["method"] == method
         assert answer["query"] == [["a", "true"], ["c", "1"], ["c", "2"]]
     assert hook.request("HEAD", "/echo").content == b""
-    assert hook.answer("POST", "/echo", json={"x": Decimal("1.10")}, headers={"X-Own": "1"})["headers"][-1] == (
-        "x-own"
-    )
+    assert hook.answer("POST", "/echo", json={"x": Decimal("1.10")}, headers={"X-Own": "1"})["headers"][
+        -1
+    ] == ("x-own")
     with pytest.raises(ConfigurationError, match="idempotent"):
         hook.request("POST", "/echo", idempotent="perhaps")
 

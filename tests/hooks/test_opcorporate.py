@@ -95,7 +95,9 @@ def test_since_and_until(connections: SandboxConnections, version: str) -> None:
     wanted = [row["objectId"] for row in everything if since <= row["timestamp"] < until]
     assert 600 < len(wanted) < 800
     moment = datetime.fromtimestamp(since / 1e6, UTC)
-    found = hook.transactions(account, since=moment, until=datetime.fromtimestamp(until / 1e6, UTC).isoformat())
+    found = hook.transactions(
+        account, since=moment, until=datetime.fromtimestamp(until / 1e6, UTC).isoformat()
+    )
     assert ids(found, "objectId") == wanted
     rest = hook.transactions(account, since=moment)
     assert ids(rest, "objectId") == [row["objectId"] for row in everything if row["timestamp"] >= since]

@@ -40,7 +40,9 @@ def test_vouchers_are_those_that_were_served(hook: TalenomHook, sandbox: Running
 
 def test_amounts_stay_as_the_vendor_wrote_them(hook: TalenomHook) -> None:
     """The server sums the same events by itself, in cents."""
-    events = list(hook.general_ledger_events(ORGANIZATION, until="2024-12-31", account_numbers=["3000", 1910]))
+    events = list(
+        hook.general_ledger_events(ORGANIZATION, until="2024-12-31", account_numbers=["3000", 1910])
+    )
     amounts = [amount for event in events for amount in (event["debet"], event["credit"])]
     assert {type(amount) for amount in amounts} == {Decimal}
     # 1234.50 is not 1234.5 to an accountant.
@@ -113,7 +115,9 @@ def test_choices_of_vouchers(hook: TalenomHook) -> None:
 
 def test_sales_invoices_by_limit_and_offset(hook: TalenomHook, sandbox: RunningSandbox) -> None:
     invoices = list(hook.sales_invoices(ORGANIZATION))
-    assert len(invoices) == len(set(ids(invoices))) == 800 == sandbox.stats("talenom")["unique_records_served"]
+    assert (
+        len(invoices) == len(set(ids(invoices))) == 800 == sandbox.stats("talenom")["unique_records_served"]
+    )
     paid = list(hook.sales_invoices(ORGANIZATION, status="Paid", date_type="dueDate", since="2026-01-01"))
     assert ids(paid) == [
         invoice["id"]

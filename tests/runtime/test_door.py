@@ -15,9 +15,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_finauth.exceptions import ConfigurationError, StoreUnavailableError
+from airflow_provider_finauth.exceptions import (
+    ConfigurationError,
+    ConnectionNotFoundError,
+    StoreUnavailableError,
+)
 from airflow_provider_finauth.runtime import door
-from airflow_provider_finauth.runtime.errors import ConnectionNotFoundError
 from airflow_provider_finauth.secret import Secret
 from airflow_provider_finauth.transport.redaction import derived_forms
 from tests.airflow_harness import needs_airflow_3, until
@@ -111,6 +114,20 @@ class TestVariables:
         monkeypatch.setattr(Variable, "get_variable_from_secrets", lambda key, **_: None)
         with pytest.raises(StoreUnavailableError, match="'finauth_unreadable' exists"):
             door.variable_get("finauth_unreadable")
+
+    def test_one_that_is_written_during_the_look_up_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from airflow.models import Variable
+
+        real, looks = Variable.get_variable_from_secrets, []
+
+        def late(key: str, **options: Any) -> str | None:
+            looks.append(key)
+            return None if len(looks) == 1 else real(key, **options)
+
+        door.variable_set("finauth_late", "a", description="x")
+        monkeypatch.setattr(Variable, "get_variable_from_secrets", late)
+        assert door.variable_get("finauth_late") == "a"
+        assert len(looks) == 2
 
     def test_two_writers_at_once_in_airflow_2(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from airflow.models import Variable

@@ -138,7 +138,7 @@ def test_guarded_iterators_close_what_they_guard() -> None:
 
 
 def test_a_connection_that_is_not_found_is_tried_again() -> None:
-    error = errors.ConnectionNotFoundError("not found", conn_id="x")
+    error = exceptions.ConnectionNotFoundError("not found", conn_id="x")
     assert not error.permanent
     assert for_airflow(error) is error
     assert pickle.loads(pickle.dumps(error)).conn_id == "x"

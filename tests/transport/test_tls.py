@@ -9,6 +9,7 @@ import pytest
 import requests
 import trustme
 from cryptography.hazmat.primitives import serialization
+from urllib3.exceptions import InsecureRequestWarning
 
 from airflow_provider_finauth.exceptions import CrossOriginError
 from airflow_provider_finauth.secret import Secret
@@ -150,7 +151,7 @@ def test_an_unknown_authority_is_refused(server: tuple[str, str], monkeypatch: p
         session.get(url)
     with (
         OriginSession(TransportSettings(client_certificate=pair, verify=False), [origin_of(url)]) as session,
-        pytest.warns(Warning),
+        pytest.warns(InsecureRequestWarning),
     ):
         assert session.get(url).text == "ok"
 

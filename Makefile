@@ -1,0 +1,94 @@
+# Everything runs in environments of its own below .venv, made when first needed:
+#   .venv/airflow3   the newest Airflow 3, with the linters
+#   .venv/airflow2   Airflow 2.11
+# Only Python 3.11 or newer and make have to be there. Airflow 2.11 runs on Python 3.11 and 3.12: with a newer
+# PYTHON a python3.12 or python3.11 on the PATH is taken for it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+# What the caller's shell says about Python and Airflow is not about these environments.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTEST_ADDOPTS VIRTUAL_ENV
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV UV_PYTHON UV_SYSTEM_PYTHON
+$(foreach name,$(filter AIRFLOW_%,$(.VARIABLES)),$(eval unexport $(name)))
+
+# pip trusts the system's certificates; uv is told to.
+UV_SYSTEM_CERTS ?= 1
+export UV_SYSTEM_CERTS
+
+AIRFLOW3 := .venv/airflow3
+AIRFLOW2 := .venv/airflow2
+UV := .venv/uv
+# Two workers or more; a file's tests stay together, since they share a sandbox or a database.
+PYTEST := -m pytest -n auto --dist loadfile
+
+.PHONY: help
+help: ## Say what there is to make
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
+
+.PHONY: test
+test: test3 test2 ## Run all tests, in the newest Airflow 3 and in Airflow 2.11
+
+.PHONY: test3
+test3: $(AIRFLOW3)/.made ## Run all tests in the newest Airflow 3
+	$(AIRFLOW3)/bin/python $(PYTEST) $(PYTEST_ARGS)
+
+.PHONY: test2
+test2: $(AIRFLOW2)/.made ## Run all tests in Airflow 2.11
+	$(AIRFLOW2)/bin/python $(PYTEST) $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(AIRFLOW3)/.made ## Check style, formatting, types and layers
+	$(AIRFLOW3)/bin/ruff check .
+	$(AIRFLOW3)/bin/ruff format --check .
+	$(AIRFLOW3)/bin/mypy
+	$(AIRFLOW3)/bin/lint-imports
+
+.PHONY: format
+format: $(AIRFLOW3)/.made ## Format the code and mend what can be mended by itself
+	$(AIRFLOW3)/bin/ruff check --fix .
+	$(AIRFLOW3)/bin/ruff format .
+
+.PHONY: demo
+demo: $(AIRFLOW3)/.made ## Run the example DAGs against the sandbox in an Airflow of their own
+	$(AIRFLOW3)/bin/python -m demo.run
+
+.PHONY: docs
+docs: $(AIRFLOW3)/.made ## Write docs/connections.md from the table of connection types
+	$(AIRFLOW3)/bin/python tools/connection_docs.py > docs/connections.md.new
+	mv docs/connections.md.new docs/connections.md
+
+.PHONY: benchmark
+benchmark: $(AIRFLOW3)/.made ## Report what importing the operators costs
+	$(AIRFLOW3)/bin/python benchmarks/import_time.py
+
+.PHONY: constraints
+constraints: $(UV)/.made ## Pin today's releases in constraints/
+	tools/make-constraints $(UV)/bin/uv constraints/airflow-3.txt 'apache-airflow>=3.2,<4'
+	tools/make-constraints $(UV)/bin/uv constraints/airflow-2.11.txt 'apache-airflow>=2.11,<2.12'
+
+.PHONY: clean
+clean: ## Remove the environments and everything else that was made
+	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(AIRFLOW3)/.made: pyproject.toml constraints/airflow-3.txt tools/make-environment | $(UV)/.made
+	tools/make-environment $(@D) constraints/airflow-3.txt test,lint 14 \
+	    $(PYTHON) python3.13 python3.12 python3.11
+	touch $@
+
+$(AIRFLOW2)/.made: pyproject.toml constraints/airflow-2.11.txt tools/make-environment | $(UV)/.made
+	tools/make-environment $(@D) constraints/airflow-2.11.txt test 12 \
+	    $(PYTHON) python3.12 python3.11
+	touch $@
+
+# Without uv the environments are still made, by pip.
+$(UV)/.made:
+	$(PYTHON) -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet --disable-pip-version-check uv \
+	    || echo "uv is not to be had"
+	mkdir -p $(@D) && touch $@
