@@ -17,13 +17,6 @@ CONFIG_OPTIONS: dict[str, dict[str, str | bool | None]] = {
         "example": "file:///var/lib/airflow/finauth",
         "default": "variable",
     },
-    "token_store_conn_id": {
-        "description": "The Airflow connection of a token store that needs one.",
-        "version_added": "0.1.0",
-        "type": "string",
-        "example": "finauth_store",
-        "default": "",
-    },
     "store_key": {
         "description": (
             "The key that encrypts stored tokens, the same on all machines. Unset, ``variable`` keeps a "

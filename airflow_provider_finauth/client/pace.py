@@ -1,9 +1,10 @@
-"""How fast, and how many at once, one client asks."""
+"""How fast, and how many at once, one process asks an API."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,25 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.transport.clock import Clock
 
 
+_shared: dict[tuple[Hashable, ...], Pace] = {}
+# A slot that another thread held at the moment of a fork is never given back in the child.
+os.register_at_fork(after_in_child=_shared.clear)
+
+
+def shared_pace(
+    connection: Hashable, clock: Clock, *, requests_per_second: float | None, max_concurrency: int
+) -> Pace:
+    """Give the pace that all clients of a connection keep to in this process.
+
+    :param connection: names it; a connection whose limits were changed has another pace
+    """
+    key = (connection, clock, requests_per_second, max_concurrency)
+    made = Pace(clock, requests_per_second=requests_per_second, max_concurrency=max_concurrency)
+    return _shared.setdefault(key, made)
+
+
 class Pace:
-    """Spaces requests evenly and bounds those under way; shared by the threads of one client.
+    """Spaces requests evenly and bounds those under way, over all threads that share it.
 
     A thread that holds a slot takes no second one: a redirect belongs to the request that met it, and with
     ``max_concurrency=1`` would otherwise wait for itself.

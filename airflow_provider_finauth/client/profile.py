@@ -71,7 +71,7 @@ class Profile:
     :param transport: time-outs and TLS
     :param secrets: what must not appear in an error's text
     :param max_response_bytes: the largest answer accepted
-    :param requests_per_second: the pace of this client; None for no limit
+    :param requests_per_second: the pace of this process; None for no limit
     :param max_concurrency: requests under way at once
     :param retry_deadline: seconds in which a request has to succeed, waiting included
     :param max_attempts: how often a request is sent, not counting the times the server named a wait

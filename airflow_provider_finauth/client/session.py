@@ -9,7 +9,7 @@ import requests
 from requests.utils import rewind_body
 
 from airflow_provider_finauth.client.errors import read_failure
-from airflow_provider_finauth.client.pace import Pace
+from airflow_provider_finauth.client.pace import shared_pace
 from airflow_provider_finauth.exceptions import ConfigurationError, SubscriptionKeyError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
 from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
@@ -53,7 +53,8 @@ class AuthenticatedSession(OriginSession):
             ) from None
         self._profile = profile
         self._authorizer = authorizer
-        self.pace = Pace(
+        self.pace = shared_pace(
+            (profile.api, profile.conn_id, profile.base_url),
             clock,
             requests_per_second=profile.requests_per_second,
             max_concurrency=profile.max_concurrency,

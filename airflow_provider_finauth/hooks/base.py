@@ -185,10 +185,12 @@ class FinauthHook(BaseHook, Generic[A]):
         :param path: below the connection's address, or the whole address of one of its origins
         :param limit: stop after so many records
         :param kwargs: ``params``, ``paging`` (the name of a style), ``paging_options``, ``records_path``,
-            ``key``, ``total``, ``method``, ``json``, ``headers``; see the documentation of paging
+            ``key``, ``total``, ``method``, ``json``, ``headers``, ``idempotent``; see the documentation of
+            paging
         :raises ConfigurationError: an argument is not of its kind
         """
         with airflow_errors():
+            kwargs["idempotent"] = optional_flag("idempotent", kwargs.get("idempotent"))
             return self._records(pull_of(path, **kwargs), limit=limit)
 
     def pages(self, path: str, *, limit: int | str | None = None, **kwargs: Any) -> Iterator[Page]:

@@ -40,6 +40,7 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
     :param method: the HTTP method
     :param json: the body
     :param headers: further headers
+    :param idempotent: whether a request other than a GET may be repeated when its answer is lost
     :param oauth2api_conn_id: a connection of type ``oauth2api``
     """
 
@@ -55,6 +56,7 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         "method",
         "json",
         "headers",
+        "idempotent",
         *PullOperator.template_fields,
     )
 
@@ -71,6 +73,7 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         method: str = "GET",
         json: Any = None,
         headers: dict[str, str] | None = None,
+        idempotent: bool | None = None,
         oauth2api_conn_id: str = "oauth2api_default",
         **kwargs: Any,
     ) -> None:
@@ -85,6 +88,7 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         self.method = method
         self.json = json
         self.headers = headers
+        self.idempotent = idempotent
         self.oauth2api_conn_id = oauth2api_conn_id
 
     def records(self) -> Records:
@@ -99,6 +103,7 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
             method=self.method,
             json=self.json,
             headers=self.headers,
+            idempotent=self.idempotent,
             limit=self.limit,
         )
 

@@ -29,7 +29,6 @@ class Config:
 
     token_store: str
     token_folder: Path | None
-    token_store_conn_id: str | None
     store_key: Secret | None = field(repr=False)
     max_xcom_records: int
     max_xcom_bytes: int
@@ -49,7 +48,6 @@ def read_config() -> Config:
     return Config(
         token_store=token_store,
         token_folder=token_folder,
-        token_store_conn_id=_text("token_store_conn_id"),
         store_key=Secret(store_key) if store_key else None,
         max_xcom_records=_whole("max_xcom_records"),
         max_xcom_bytes=_whole("max_xcom_bytes"),

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from airflow_provider_finauth.client.pace import Pace
+from airflow_provider_finauth.client.pace import Pace, shared_pace
 from tests.client.support import FakeClock
 
 
@@ -88,3 +88,14 @@ def test_a_slot_is_given_back_after_an_error() -> None:
         raise RuntimeError
     with pace.slot():
         pass
+
+
+def test_hooks_of_one_connection_share_a_pace() -> None:
+    clock = FakeClock()
+    limits = {"requests_per_second": 2.0, "max_concurrency": 4}
+
+    assert shared_pace("a", clock, **limits) is shared_pace("a", clock, **limits)
+    assert shared_pace("a", clock, **limits) is not shared_pace("b", clock, **limits)
+    assert shared_pace("a", clock, **limits) is not shared_pace(
+        "a", clock, **{**limits, "max_concurrency": 5}
+    )

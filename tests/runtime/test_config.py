@@ -21,7 +21,6 @@ def test_defaults() -> None:
     assert read_config() == Config(
         token_store="variable",
         token_folder=None,
-        token_store_conn_id=None,
         store_key=None,
         max_xcom_records=10_000,
         max_xcom_bytes=2_000_000,
@@ -34,7 +33,6 @@ def test_defaults() -> None:
 def test_every_option_is_declared_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "token_store": "file:///var/lib/finauth%20tokens",
-        "token_store_conn_id": "store",
         "store_key": "the-key",
         "max_xcom_records": "1",
         "max_xcom_bytes": " 2 ",
@@ -46,7 +44,6 @@ def test_every_option_is_declared_and_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert read_config() == Config(
         token_store="file",
         token_folder=Path("/var/lib/finauth tokens"),
-        token_store_conn_id="store",
         store_key=Secret("the-key"),
         max_xcom_records=1,
         max_xcom_bytes=2,

@@ -41,6 +41,7 @@ def pull_of(
     method: str = "GET",
     json: Any = None,
     headers: Mapping[str, str] | None = None,
+    idempotent: bool | None = None,
 ) -> Pull:
     """Describe a pull of any list.
 
@@ -50,6 +51,7 @@ def pull_of(
     :param records_path: where the list lies in the answer, for example ``result.items``
     :param key: the member that names a record, for the guards
     :param total: where the answer tells the number of all records
+    :param idempotent: whether a request other than a GET may be repeated when its answer is lost
     :raises ConfigurationError: no such style, or it takes no such option
     """
     if paging not in PAGING_STYLES:
@@ -58,7 +60,7 @@ def pull_of(
         )
     style = _style(paging, dict(paging_options or {}))
     return Pull(
-        request=Request(method, path, params=dict(params or {}), json=json, headers=dict(headers or {})),
+        request=Request(method, path, dict(params or {}), json, dict(headers or {}), idempotent),
         paging=style,
         records_path=records_path,
         key=key,
