@@ -73,7 +73,7 @@ def code_request(
     :param code_verifier: for PKCE
     """
     members = {"code": code.reveal()}
-    spends = (code,)
+    spends: tuple[Secret, ...] = (code,)
     if redirect_uri is not None:
         members["redirect_uri"] = redirect_uri
     if code_verifier is not None:
