@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.secret import Secret
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
+# Control and format signs, such as a zero-width space that came along with a copy.
+_INVISIBLE = frozenset({"Cc", "Cf"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 
 
@@ -167,7 +170,8 @@ def _read_fields(settings: Settings, given: Mapping[str, Any], values: dict[str,
     for item in CONNECTION_TYPES[settings.conn_type]:
         raw = given.get(item.name)
         if isinstance(raw, str):
-            raw = raw.strip() if item.kind is not Kind.SECRET else raw
+            # A secret may begin or end with a blank; a line break comes from the file that it was read from.
+            raw = raw.strip() if item.kind is not Kind.SECRET else raw.strip("\r\n")
         if raw is None or raw in ("", {}, []):
             raw = item.default
         if raw is None:
@@ -196,7 +200,12 @@ def _text(settings: Settings, item: Field, raw: Any) -> str:
 
 
 def _secret(settings: Settings, item: Field, raw: Any) -> Secret:
-    return Secret(_text(settings, item, raw))
+    text = _text(settings, item, raw)
+    if item.kind is Kind.SECRET and any(unicodedata.category(sign) in _INVISIBLE for sign in text):
+        raise settings.error(
+            item.name, "holds a line break or another sign that cannot be seen; copy it again, without it"
+        )
+    return Secret(text)
 
 
 def _url(settings: Settings, item: Field, raw: Any) -> str:

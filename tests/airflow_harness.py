@@ -290,6 +290,7 @@ def airflow_home(tmp_path: Path) -> AirflowHome:
 def metadata_database() -> Iterator[Path]:
     """Give the test process's own ``AIRFLOW_HOME`` a migrated database."""
     database = Path(os.environ["AIRFLOW_HOME"]) / "airflow.db"
-    if not database.exists():
+    # Whoever opens a database that is not there yet makes an empty file.
+    if not database.exists() or not database.stat().st_size:
         shutil.copyfile(_migrated_database(), database)
     return database

@@ -78,17 +78,19 @@ def test_forms_require_nothing_and_hide_secrets(form) -> None:
 @pytest.mark.parametrize("item", TYPES, ids=lambda item: item.name)
 def test_forms_of_airflow_2_have_the_same_fields(item) -> None:
     pytest.importorskip("flask_appbuilder", reason="Airflow 3 builds its forms without it")
-    from wtforms import PasswordField, SelectField, TextAreaField
+    from flask_appbuilder.fieldwidgets import BS3TextAreaFieldWidget
+    from wtforms import BooleanField, IntegerField, PasswordField, StringField
 
     module, _, name = item.hook_class.rpartition(".")
     hook = getattr(import_module(module), name)
     widgets = hook.get_connection_form_widgets()
     assert list(widgets) == [field.name for field in item.extras]
     for field in item.extras:
-        kind = widgets[field.name].field_class
-        assert kind is not SelectField, "a drop-down removes the connection type from the form"
-        if field.kind.is_secret:
-            assert kind in (PasswordField, TextAreaField)
+        widget = widgets[field.name]
+        # Any other kind, a drop-down say, removes the whole connection type from the form.
+        assert widget.field_class in (BooleanField, IntegerField, PasswordField, StringField)
+        if field.kind.is_secret and widget.field_class is not PasswordField:
+            assert isinstance(widget.kwargs["widget"], BS3TextAreaFieldWidget)
     behaviour = hook.get_ui_field_behaviour()
     assert behaviour["hidden_fields"] == ["schema", "port"]
     assert set(behaviour["relabeling"]) == {field.name for field in item if not field.is_extra}

@@ -115,6 +115,19 @@ def test_texts_are_read_for_what_they_hold() -> None:
     assert read("oauth2api", extra={"api_headers": '{"A": 1}'}).mapping("api_headers") == {"A": "1"}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_a_secret_read_from_a_file_loses_its_line_break(end: str) -> None:
+    assert read("talenom", password="secret " + end).secret("password") == Secret("secret ")
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\n", "\x00", "\ufeff"])
+def test_a_secret_with_a_sign_that_cannot_be_seen_is_named(sign: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be seen") as caught:
+        read("talenom", extra={"subscription_api_key": f"abc{sign}def"})
+    assert caught.value.field == "subscription_api_key"
+    assert "abc" not in str(caught.value)
+
+
 def test_older_forms_prefix_their_extras() -> None:
     assert read("luca", extra={"extra__luca__auth_method": "oauth2"}).text("auth_method") == "oauth2"
 
@@ -148,7 +161,11 @@ def test_op_keeps_the_client_id_secret_too() -> None:
     assert Secret("id") not in read("talenom").secrets()
 
 
-@given(st.text(min_size=6).filter(lambda text: text.strip() == text and text != "my_conn"))
+@given(
+    st.text(st.characters(exclude_categories=["C"]), min_size=6).filter(
+        lambda text: text.strip() == text and text != "my_conn"
+    )
+)
 def test_no_secret_shows(value: str) -> None:
     settings = read("luca", password=value, extra={"refresh_token": value})
     assert repr(settings) == "Settings(conn_id='my_conn', conn_type='luca')"

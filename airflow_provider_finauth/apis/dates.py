@@ -29,7 +29,13 @@ def moment(argument: str, value: When) -> datetime:
         if not isinstance(value, date):
             raise ConfigurationError(f"Argument '{argument}' must be a date, not {value!r}.", field=argument)
         value = datetime(value.year, value.month, value.day)
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError(
+            f"Argument '{argument}' must be a date between the years 1 and 9999 in UTC, not {value}.",
+            field=argument,
+        ) from None
 
 
 def day(argument: str, value: When) -> str:
@@ -57,3 +63,12 @@ def microseconds(argument: str, value: When) -> int:
     :raises ConfigurationError: names the argument
     """
     return (moment(argument, value) - _EPOCH) // timedelta(microseconds=1)
+
+
+def require_order(since: When, until: When) -> None:
+    """Refuse a window that ends before it begins: no records would look like no data.
+
+    :raises ConfigurationError: it does
+    """
+    if moment("since", since) > moment("until", until):
+        raise ConfigurationError(f"Argument 'since' ({since}) lies after 'until' ({until}).", field="since")

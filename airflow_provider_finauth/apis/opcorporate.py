@@ -8,7 +8,6 @@ The client id is to be kept secret like the secret itself.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from airflow_provider_finauth.apis import reading
 from airflow_provider_finauth.apis.dates import When, microseconds
@@ -115,4 +114,4 @@ class OPCorporate:
 
 def _id(surrogate_id: str) -> str:
     # It looks like base64: slashes and plus signs in it are part of the name.
-    return quote(reading.text("surrogate_id", surrogate_id), safe="")
+    return reading.path_segment("surrogate_id", surrogate_id)

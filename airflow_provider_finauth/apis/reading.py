@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
+from urllib.parse import quote
 
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.secret import Secret
@@ -106,7 +107,8 @@ def integer(argument: str, value: int | str, *, minimum: int = 0) -> int:
     :raises ConfigurationError: names the argument
     """
     text = str(value).strip()
-    if isinstance(value, bool) or not text.isdecimal() or int(text) < minimum:
+    # Python reads no number of more than 4,300 digits, and no API has one of more than 18.
+    if isinstance(value, bool) or not text.isdecimal() or len(text) > 18 or int(text) < minimum:
         raise ConfigurationError(
             f"Argument '{argument}' must be a whole number of at least {minimum}, not {value!r}.",
             field=argument,
@@ -170,3 +172,13 @@ def conversation(settings: Settings, made: TransportSettings | None = None) -> C
         requests_per_second=settings.number("requests_per_second"),
         max_concurrency=settings.integer("max_concurrency"),
     )
+
+
+def path_segment(argument: str, value: str) -> str:
+    """Give an id as one segment of a path.
+
+    :raises ConfigurationError: it is empty, or a dot segment, which would lead to another resource
+    """
+    if text(argument, value).strip(".") == "":
+        raise ConfigurationError(f"Argument '{argument}' must be an id, not {value!r}.", field=argument)
+    return quote(value, safe="")

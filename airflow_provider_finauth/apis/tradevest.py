@@ -8,7 +8,6 @@ here, and ``/connect/token`` with the scope ``tradevest.api``; the connection's 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow_provider_finauth.apis import reading
 from airflow_provider_finauth.apis.dates import When, timestamp
@@ -145,7 +144,7 @@ class Tradevest:
 
     def customer_products(self, customer_id: str) -> Pull:
         """Pull a customer's products; a bare array."""
-        path = f"/customers/{quote(reading.text('customer_id', customer_id), safe='')}/products"
+        path = f"/customers/{reading.path_segment('customer_id', customer_id)}/products"
         return Pull(
             request=Request("GET", path),
             paging=Single(),
@@ -169,7 +168,7 @@ class Tradevest:
         :param external_id: of one order
         :raises ConfigurationError: an argument is not of its kind
         """
-        product = quote(reading.text("customer_product_id", customer_product_id), safe="")
+        product = reading.path_segment("customer_product_id", customer_product_id)
         params = {
             "externalId": external_id or None,
             "startCreatedOn": timestamp("since", since) if since else None,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
 from requests.utils import rewind_body
 
+from airflow_provider_finauth.auth.credentials import FixedCredentials
 from airflow_provider_finauth.client.errors import read_failure
 from airflow_provider_finauth.client.pace import shared_pace
 from airflow_provider_finauth.exceptions import ConfigurationError, SubscriptionKeyError
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 _FOLLOWS_REDIRECTS = frozenset({"GET", "HEAD"})
 _LARGEST_REFUSAL = 64 * 1024
+# RFC 9110 sections 5.1 and 5.5, without what is obsolete there.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 class AuthenticatedSession(OriginSession):
@@ -51,6 +56,7 @@ class AuthenticatedSession(OriginSession):
                 conn_id=profile.conn_id,
                 field=error.part,
             ) from None
+        _require_sendable(profile)
         self._profile = profile
         self._authorizer = authorizer
         self.pace = shared_pace(
@@ -163,3 +169,21 @@ def rewind(request: requests.PreparedRequest) -> bool:
     except requests.exceptions.UnrewindableBodyError:
         return False
     return True
+
+
+def _require_sendable(profile: Profile) -> None:
+    """Refuse headers that cannot be sent: the HTTP library's own errors would show their values.
+
+    :raises ConfigurationError: names the header
+    """
+    secret = dict(profile.secret_headers)
+    if isinstance(profile.credentials, FixedCredentials):
+        secret["Authorization"] = profile.credentials.header
+    for name, value in secret.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value.reveal()):
+            raise ConfigurationError(
+                f"Connection {profile.conn_id!r}: its header {name!r} cannot be sent. Its name or its value holds "
+                "a line break, or a sign other than visible ASCII and blanks: copy the key again.",
+                conn_id=profile.conn_id,
+                field=name,
+            )

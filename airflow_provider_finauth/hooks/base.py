@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_finauth.apis.dates import When, require_order
 from airflow_provider_finauth.apis.reading import integer, optional_flag
 from airflow_provider_finauth.auth.authorizer import make_authorizer
 from airflow_provider_finauth.auth.credentials import FixedCredentials
@@ -217,8 +218,8 @@ class FinauthHook(BaseHook, Generic[A]):
         self,
         *pulls: Pull,
         limit: int | str | None = None,
-        since: object = None,
-        until: object = None,
+        since: When | None = None,
+        until: When | None = None,
     ) -> Records:
         """Make records of pulls that have been described.
 
@@ -228,6 +229,9 @@ class FinauthHook(BaseHook, Generic[A]):
         :param until: for the manifest
         """
         most = at_most(limit)
+        if since and until:
+            with airflow_errors():
+                require_order(since, until)
         window = {name: str(value) for name, value in (("since", since), ("until", until)) if value}
         return Records(
             self.conn_type, pulls[0].resource, lambda: self._walk(pulls, most), window=window or None

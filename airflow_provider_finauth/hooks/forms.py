@@ -29,7 +29,7 @@ def _widget(field: Field) -> Any:
         BS3TextAreaFieldWidget,
         BS3TextFieldWidget,
     )
-    from wtforms import BooleanField, PasswordField, StringField, TextAreaField
+    from wtforms import BooleanField, PasswordField, StringField
 
     # A drop-down would remove the whole connection type from Airflow 2.11's form, so the choices are told.
     help_text = " ".join(
@@ -42,5 +42,6 @@ def _widget(field: Field) -> Any:
     if field.kind is Kind.SECRET:
         return PasswordField(widget=BS3PasswordFieldWidget(), **told)
     if field.kind in (Kind.PEM, Kind.SECRET_PEM, Kind.MAPPING, Kind.SECRET_MAPPING):
-        return TextAreaField(widget=BS3TextAreaFieldWidget(), **told)
+        # A TextAreaField would remove the whole connection type, as a drop-down would.
+        return StringField(widget=BS3TextAreaFieldWidget(), **told)
     return StringField(widget=BS3TextFieldWidget(), **told)

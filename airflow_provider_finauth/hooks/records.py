@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ from airflow_provider_finauth.runtime.errors import airflow_errors, guarded
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.client.paging.base import Page
+
+_log = logging.getLogger(__name__)
 
 
 class Records(Iterator[Any]):
@@ -72,7 +75,7 @@ class Records(Iterator[Any]):
         from airflow_provider_finauth.runtime.landing import land
 
         with airflow_errors():
-            return land(
+            landed = land(
                 self._pages(),
                 output=output,
                 output_format=output_format,
@@ -81,3 +84,8 @@ class Records(Iterator[Any]):
                 window=self._window,
                 context=context,
             )
+        if isinstance(landed, dict):
+            _log.info("Pulled %d records of %s to %s", landed["records"], self._resource, landed["uri"])
+        else:
+            _log.info("Pulled %d records of %s", len(landed), self._resource)
+        return landed

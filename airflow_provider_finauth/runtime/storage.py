@@ -7,6 +7,7 @@ used there: left by an exception it would commit what was written so far.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -66,11 +67,17 @@ def file_at(address: str) -> File:
                 f"Argument 'output': '{address}' names a host; write file:///path with three slashes.",
                 field="output",
             )
-        path = unquote(parts.path) if parts.scheme == "file" else address
+        # Not the URL's path: a '?' or '#' in a file's name belongs to the name.
+        name = address.partition("://")[2].removeprefix(parts.netloc)
+        path = unquote(name) if parts.scheme == "file" else address
         if not path or path.endswith("/"):
             raise ConfigurationError(f"Argument 'output': '{address}' is not a file.", field="output")
         return LocalFile(Path(path).absolute())
     return StoredObject(address)
+
+
+# What another try does not mend, unlike a full disk.
+_WRONG_PLACE = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 class LocalFile:
@@ -89,11 +96,29 @@ class LocalFile:
         return self._path.as_uri()
 
     def open(self) -> IO[bytes]:
-        """Begin a temporary file in the same folder, which is made if it is missing."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Begin a temporary file in the same folder, which is made if it is missing.
+
+        :raises ConfigurationError: no file can be made there
+        """
         # Not by tempfile, which makes files that their owner alone may read: the result's mode follows umask.
-        self._temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.part")
-        self._file = self._temporary.open("xb")
+        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.part")
+        try:
+            if self._path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = temporary.open("xb")
+        except (
+            FileExistsError,
+            FileNotFoundError,
+            IsADirectoryError,
+            NotADirectoryError,
+            PermissionError,
+        ) as error:
+            raise ConfigurationError(
+                f"Argument 'output' names '{self._path}', where no file can be made: {error.strerror}.",
+                field="output",
+            ) from None
+        self._temporary = temporary
         return self._file
 
     def commit(self) -> None:

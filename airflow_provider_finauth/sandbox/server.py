@@ -98,7 +98,7 @@ def _control_routes(control: Control) -> list[BaseRoute]:
     ]
 
 
-def _bind(port: int) -> socket.socket:
+def _bind(port: int, option: str) -> socket.socket:
     # asyncio switches Nagle's delay off only for sockets that say they are TCP.
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -107,7 +107,7 @@ def _bind(port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise OSError(
-            f"Port {port} of {ADDRESS} is not free: {error.strerror}. Choose another one."
+            f"Port {port} of {ADDRESS} is not free: {error.strerror}. Choose another one with {option}."
         ) from None
     return bound
 
@@ -127,7 +127,7 @@ def _config(routes: list[BaseRoute], **more: Any) -> uvicorn.Config:
 
 def run(*, port: int, tls_port: int, env_file: str | Path | None, until_stdin_closes: bool) -> None:
     """Serve until told to stop; see :func:`airflow_provider_finauth.sandbox.serve`."""
-    with _bind(port) as plain, _bind(tls_port) as secure:
+    with _bind(port, "--port") as plain, _bind(tls_port, "--tls-port") as secure:
         url = f"http://{ADDRESS}:{plain.getsockname()[1]}"
         tls_url = f"https://localhost:{secure.getsockname()[1]}"
         holder: Any = tempfile.TemporaryDirectory(prefix="finauth-sandbox-")

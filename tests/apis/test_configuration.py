@@ -373,3 +373,20 @@ def test_generic_keys() -> None:
     ).profile
     assert only_header.credentials.header == Secret("")
     assert only_header.secret_headers == {"X-Key": Secret("k")}
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "  "])
+def test_an_id_leads_to_no_other_resource(name: str) -> None:
+    for ask in (
+        made("tradevest").customer_products,
+        made("tradevest").orders,
+        made("opcorporate").account_path,
+        made("opcorporate").transactions,
+    ):
+        with pytest.raises(ConfigurationError):
+            ask(name)
+
+
+def test_a_number_beyond_all_numbers() -> None:
+    with pytest.raises(ConfigurationError, match="organization_number"):
+        made("talenom").vouchers("9" * 5000)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_finauth.apis.dates import day, microseconds, moment, timestamp
+from airflow_provider_finauth.apis.dates import day, microseconds, moment, require_order, timestamp
 from airflow_provider_finauth.exceptions import ConfigurationError
 
 
@@ -48,3 +48,16 @@ def test_timestamp() -> None:
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)))
 def test_microseconds_are_exact(value: datetime) -> None:
     assert datetime(1970, 1, 1) + timedelta(microseconds=microseconds("since", value)) == value
+
+
+def test_a_moment_beyond_all_years() -> None:
+    with pytest.raises(ConfigurationError, match="between the years"):
+        moment("since", "0001-01-01T00:00:00+10:00")
+
+
+def test_a_window_has_an_order() -> None:
+    require_order("2026-01-01", "2026-01-01")
+    require_order("2026-01-01T10:00:00+02:00", "2026-01-01T09:00:00Z")
+    with pytest.raises(ConfigurationError, match="'since'.* lies after 'until'") as caught:
+        require_order("2026-02-01", date(2026, 1, 1))
+    assert caught.value.field == "since"

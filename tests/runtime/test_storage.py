@@ -179,3 +179,22 @@ class TestStoredObject:
         monkeypatch.setattr(file, "_path", type("Path", (), {"open": lambda self, mode, **_: object()})())
         with pytest.raises(ConfigurationError, match="whole or not at all"):
             file.open()
+
+
+@pytest.mark.parametrize("name", ["b#1.jsonl", "b?x=1.jsonl", "b%231.jsonl"])
+def test_a_file_keeps_its_whole_name(tmp_path: Path, name: str) -> None:
+    target = file_at(f"file://{tmp_path}/{name}")
+    target.open().write(b"x")
+    target.commit()
+    assert [path.name for path in tmp_path.iterdir()] == [name.replace("%23", "#")]
+    assert file_at(target.uri).read().read() == b"x"
+
+
+@pytest.mark.parametrize("place", ["file/below.jsonl", "folder"])
+def test_where_no_file_can_be_made(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigurationError, match="'output' names .*, where no file can be made") as caught:
+        file_at(str(tmp_path / place)).open()
+    assert caught.value.field == "output"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

@@ -118,8 +118,8 @@ def test_it_ends_with_whoever_started_it() -> None:
         assert process.returncode == 0
 
 
-def test_it_listens_on_loopback_only(started: RunningSandbox) -> None:
-    ports = [int(url.rpartition(":")[2]) for url in (started.url, started.tls_url)]
+def test_it_listens_on_loopback_only(sandbox_process: RunningSandbox) -> None:
+    ports = [int(url.rpartition(":")[2]) for url in (sandbox_process.url, sandbox_process.tls_url)]
     wanted = {f"{port:04X}" for port in ports}
     listening = set()
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
@@ -129,23 +129,25 @@ def test_it_listens_on_loopback_only(started: RunningSandbox) -> None:
     assert listening == {"0100007F"}
 
 
-def test_the_env_file_can_be_sourced_and_is_for_its_owner(started: RunningSandbox) -> None:
-    assert stat.S_IMODE(started.env_file.stat().st_mode) == 0o600
-    for path in started.folder.iterdir():
+def test_the_env_file_can_be_sourced_and_is_for_its_owner(sandbox_process: RunningSandbox) -> None:
+    assert stat.S_IMODE(sandbox_process.env_file.stat().st_mode) == 0o600
+    for path in sandbox_process.folder.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     dump = "import json, os; print(json.dumps(dict(os.environ)))"
-    script = f'. "{started.env_file}"; exec "{sys.executable}" -c "{dump}"'
+    script = f'. "{sandbox_process.env_file}"; exec "{sys.executable}" -c "{dump}"'
     found = json.loads(subprocess.check_output(["bash", "-c", script], env={"PATH": os.environ["PATH"]}))
     sourced = {name: json.loads(value) for name, value in found.items() if name.startswith("AIRFLOW_CONN_")}
-    assert sourced == {f"AIRFLOW_CONN_{name.upper()}": value for name, value in started.connections.items()}
+    assert sourced == {
+        f"AIRFLOW_CONN_{name.upper()}": value for name, value in sandbox_process.connections.items()
+    }
 
 
-def test_there_is_a_connection_of_each_type(started: RunningSandbox) -> None:
-    types = {connection["conn_type"] for connection in started.connections.values()}
+def test_there_is_a_connection_of_each_type(sandbox_process: RunningSandbox) -> None:
+    types = {connection["conn_type"] for connection in sandbox_process.connections.values()}
     assert types == {"talenom", "opcorporate", "landax", "tradevest", "luca", "oauth2api"}
     for conn_type in types:
-        assert started.connections[f"{conn_type}_default"]["conn_type"] == conn_type
-    encrypted = started.connections["opcorporate_encrypted"]["extra"]
+        assert sandbox_process.connections[f"{conn_type}_default"]["conn_type"] == conn_type
+    encrypted = sandbox_process.connections["opcorporate_encrypted"]["extra"]
     assert "ENCRYPTED" in encrypted["private_key"]
     assert Path(encrypted["tls_ca_file"]).read_text().startswith("-----BEGIN CERTIFICATE")
 
