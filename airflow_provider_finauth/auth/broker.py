@@ -21,6 +21,7 @@ from airflow_provider_finauth.auth.held import Memory, Slot, View
 from airflow_provider_finauth.auth.lineages import Found, Lineages
 from airflow_provider_finauth.auth.mint import Mint
 from airflow_provider_finauth.auth.refusals import Refusals
+from airflow_provider_finauth.auth.seeds import Seeds
 from airflow_provider_finauth.auth.stores.base import Conflict, Store
 from airflow_provider_finauth.exceptions import (
     ConfigurationError,
@@ -85,6 +86,7 @@ class Broker:
             store=store,
             lineages=self._lineages,
             refusals=self._refusals,
+            seeds=Seeds(store),
             endpoint=endpoint or TokenEndpoint(clock=clock),
             clock=clock,
             deadline=deadline,

@@ -1,9 +1,10 @@
 """Credentials: what a connection says about obtaining tokens, read once and checked.
 
 Two keys are made of them, never one. The *lineage key* says where a token set is kept. For an authorised
-grant it is the connection's id and token endpoint, since one application serves many customers and its
-client id tells nothing. For a grant that starts over alone it is a keyed hash of every field that reaches
-the token endpoint: connections with the same credentials share a token, and a changed field finds none.
+grant it is the connection's id and token endpoint, however that is spelt, since one application serves many
+customers and its client id tells nothing. For a grant that starts over alone it is a keyed hash of every
+field that reaches the token endpoint: connections with the same credentials share a token, and a changed
+field finds none.
 The *fingerprint* is that same hash and serves refusals: any changed field lifts them.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.secret import Secret
@@ -200,8 +202,14 @@ class Credentials:
         """
         if self.starts_over_alone:
             return f"token-{self.fingerprint(digest)}"
-        name = json.dumps([self.conn_id, self.token_endpoint]).encode()
+        name = json.dumps([self.conn_id, self._place()]).encode()
         return f"grant-{hashlib.sha256(name).hexdigest()}"
+
+    def _place(self) -> str:
+        """Give the token endpoint in one spelling, whatever its case, port, empty query or fragment."""
+        parts = urlsplit(self.token_endpoint)
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{self.token_origin}{parts.path or '/'}{query}"
 
     def __repr__(self) -> str:
         return (

@@ -113,7 +113,7 @@ class TokenEndpoint:
                 )
                 body = read_bounded(response, _MAX_ANSWER_BYTES, deadline=ends)
             except requests.RequestException as error:
-                never_sent, failure = _never_sent(error), _reason(error)
+                never_sent, failure = _never_sent(error), _reason(error, credentials)
             except TransportFault as error:
                 failure = f"could not be read: {error}"
         if failure is not None:
@@ -159,17 +159,18 @@ def _never_sent(error: requests.RequestException) -> bool:
     return isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: requests.RequestException, credentials: Credentials) -> str:
+    check = f"Check the connection's field {credentials.field_name('token_endpoint')!r}, and the network"
     if isinstance(error, requests.exceptions.SSLError):
         return "could not be reached: the TLS connection failed, check the certificates on both sides"
     if isinstance(error, requests.exceptions.ProxyError):
         return "could not be reached through the proxy"
     if isinstance(error, requests.ConnectTimeout):
-        return "could not be reached in time"
+        return f"could not be reached in time. {check}"
     if isinstance(error, requests.Timeout):
         return "did not answer in time"
     if _never_sent(error):
-        return "could not be reached"
+        return f"could not be reached. {check}"
     return "broke the connection"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.auth.held import Slot
     from airflow_provider_finauth.auth.lineages import Found, Lineages
     from airflow_provider_finauth.auth.refusals import Refusals
+    from airflow_provider_finauth.auth.seeds import Seeds
     from airflow_provider_finauth.auth.stores.base import Store
     from airflow_provider_finauth.secret import Secret
     from airflow_provider_finauth.transport.clock import Clock
@@ -68,6 +69,7 @@ class Mint:
     store: Store
     lineages: Lineages
     refusals: Refusals
+    seeds: Seeds
     endpoint: TokenEndpoint
     clock: Clock
     deadline: float
@@ -91,10 +93,15 @@ class Mint:
         if credentials.starts_over_alone:
             answer, sent = self._start_over(credentials, found, reason, ends)
         else:
-            sent = self._refresh_token(credentials, found)
+            seed = _unspent_seed(credentials, found)
+            sent = seed or self._standing_refresh_token(credentials, found)
             self.refusals.check_refresh_token(sent)
+            # Where nothing rotates, connections may well share a refresh token.
+            claimed = seed is not None and credentials.rotates
+            spending = self.seeds.spending(credentials, slot.key, sent) if claimed else nullcontext()
             try:
-                answer = self._ask(credentials, refresh_request(credentials, sent), reason, ends)
+                with spending:
+                    answer = self._ask(credentials, refresh_request(credentials, sent), reason, ends)
             except InvalidClientError as error:
                 if error.code != "invalid_grant":
                     self.refusals.record_client(credentials, error)
@@ -179,11 +186,7 @@ class Mint:
             self.refusals.record_client(credentials, error)
             raise
 
-    def _refresh_token(self, credentials: Credentials, found: Found) -> Secret:
-        """Choose what an authorised grant goes on with: a seed never seen, else what stands."""
-        seed = credentials.refresh_token
-        if seed and (found.record is None or not found.record.knows_seed(secret_hash(seed))):
-            return seed
+    def _standing_refresh_token(self, credentials: Credentials, found: Found) -> Secret:
         if found.record is not None and found.record.tokens.refresh_token is not None:
             return found.record.tokens.refresh_token
         raise ReauthorizationRequiredError(
@@ -232,11 +235,10 @@ class Mint:
         old = found.record
         lineage, spent = slot.key, frozenset[str]()
         if not credentials.starts_over_alone:
-            seed = secret_hash(credentials.refresh_token) if credentials.refresh_token else None
             if old is not None:
                 lineage, spent = old.tokens.lineage, old.spent
-            if seed is not None and (old is None or not old.knows_seed(seed)):
-                lineage, spent = f"seed-{seed}", spent | {seed}
+            if seed := _unspent_seed(credentials, found):
+                lineage, spent = f"seed-{secret_hash(seed)}", spent | {secret_hash(seed)}
         follows = old is not None and old.tokens.lineage == lineage
         return self._new_record(
             credentials,
@@ -286,3 +288,11 @@ class Mint:
             minted_at=now,
             others=old.others if old is not None else {},
         )
+
+
+def _unspent_seed(credentials: Credentials, found: Found) -> Secret | None:
+    """Give the connection's seed if its lineage has never seen it: it goes before what stands."""
+    seed = credentials.refresh_token
+    if seed and (found.record is None or not found.record.knows_seed(secret_hash(seed))):
+        return seed
+    return None

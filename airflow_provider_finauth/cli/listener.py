@@ -38,8 +38,8 @@ def is_loopback_redirect(redirect_uri: str) -> bool:
 class Listener:
     """Listens at a redirect URI for the length of a ``with`` block.
 
-    Only a GET of its very path that brings a code or an error counts. Others, a browser's favicon, another
-    program's probe, are turned away and do not end the wait.
+    Only a GET of its very path, at a name of this machine, that brings a code or an error counts. Others, a
+    browser's favicon, another program's probe, are turned away and do not end the wait.
 
     :param redirect_uri: plain HTTP on a loopback address
     :param belongs: whether parameters belong to the flow that is waited for; others are reported and ignored
@@ -65,6 +65,9 @@ class Listener:
                 field="redirect_uri",
             ) from None
         self._port = port if port is not None else named or 80
+        self._hosts = _spellings(parts.hostname or "", named or 80)
+        for name in ("127.0.0.1", "localhost", "::1"):
+            self._hosts |= _spellings(name, self._port)
         self._base = f"{parts.scheme}://{parts.netloc}"
         self._path = parts.path or "/"
         self._belongs = belongs
@@ -102,7 +105,14 @@ class Listener:
             return self._arrived.get(timeout=seconds)
         return None
 
-    def _judge(self, target: str, fetch_mode: str | None) -> tuple[HTTPStatus, str]:
+    def _judge(self, target: str, hosts: list[str], fetch_mode: str | None) -> tuple[HTTPStatus, str]:
+        # A page of another site can have its own name lead here (DNS rebinding) and then read our answers.
+        if len(hosts) != 1 or hosts[0].strip().lower() not in self._hosts:
+            self._report(
+                "A request came that was meant for another host than the redirect URI's. "
+                "It was ignored; still waiting."
+            )
+            return HTTPStatus.FORBIDDEN, _STRAY
         path, _, query = target.partition("?")
         if path != self._path:
             return HTTPStatus.NOT_FOUND, _STRAY
@@ -123,6 +133,12 @@ class Listener:
         self._arrived.put(f"{self._base}{target}")
 
 
+def _spellings(host: str, port: int) -> set[str]:
+    """Give what a browser may write into ``Host`` for a host and port."""
+    name = f"[{host}]" if ":" in host else host
+    return {f"{name}:{port}", name} if port == 80 else {f"{name}:{port}"}
+
+
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
@@ -131,7 +147,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self,
         address: str,
         port: int,
-        judge: Callable[[str, str | None], tuple[HTTPStatus, str]],
+        judge: Callable[[str, list[str], str | None], tuple[HTTPStatus, str]],
         arrive: Callable[[str], None],
     ) -> None:
         self.judge = judge
@@ -150,7 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        status, sentence = self.server.judge(self.path, self.headers.get("Sec-Fetch-Mode"))
+        status, sentence = self.server.judge(
+            self.path, self.headers.get_all("Host", []), self.headers.get("Sec-Fetch-Mode")
+        )
         body = _PAGE.format(sentence=sentence).encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")

@@ -72,6 +72,36 @@ def test_the_key_of_an_authorised_grant_is_connection_and_endpoint() -> None:
     assert authorised_credentials().lineage_key(Sealer("another key").digest) == key
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "https://ID.example.COM/token",
+        "HTTPS://id.example.com/token",
+        "https://id.example.com:443/token",
+        "https://id.example.com./token",
+        "https://id.example.com/token?",
+        "https://id.example.com/token#here",
+    ],
+)
+def test_another_spelling_of_the_endpoint_is_the_same_place(spelling: str) -> None:
+    key = authorised_credentials().lineage_key(digest)
+    assert authorised_credentials(token_endpoint=spelling).lineage_key(digest) == key
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "https://id.example.com:444/token",
+        "https://id.example.com/Token",
+        "https://id.example.com/token/",
+        "https://id.example.com/token?tenant=x",
+    ],
+)
+def test_another_endpoint_is_another_place(other: str) -> None:
+    key = authorised_credentials().lineage_key(digest)
+    assert authorised_credentials(token_endpoint=other).lineage_key(digest) != key
+
+
 def test_a_changed_seed_changes_the_fingerprint() -> None:
     one, two = authorised_credentials("one"), authorised_credentials("two")
     assert one.fingerprint(digest) != two.fingerprint(digest)

@@ -231,7 +231,9 @@ def test_a_connection_refused_was_never_sent(clock: FakeClock) -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
     credentials = authorised_credentials(token_endpoint=f"http://127.0.0.1:{port}/token")
-    with pytest.raises(NeverSentError, match="could not be reached"):
+    with pytest.raises(
+        NeverSentError, match=r"could not be reached\. Check the connection's field 'oauth_endpoint', and the"
+    ):
         ask(credentials, clock)
     assert len(clock.slept) == 3
 

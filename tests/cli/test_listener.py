@@ -104,6 +104,52 @@ def test_a_page_that_loads_us_in_the_background_does_not_count(listener: Listene
     assert listener.wait(10) is not None
 
 
+@pytest.mark.parametrize(
+    "host", ["rebound.example.com:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.:{port}", ""]
+)
+def test_a_request_meant_for_another_host_is_reported_and_does_not_end_the_wait(
+    listener: Listener, address: str, reports: list[str], host: str
+) -> None:
+    port = address.split(":")[2].split("/")[0]
+    answer = get(f"{address}?code=x&state=ours", Host=host.format(port=port))
+
+    assert answer.status_code == 403
+    assert listener.wait(0) is None
+    assert len(reports) == 1
+    assert "another host" in reports[0]
+    assert "rebound" not in reports[0]
+
+    get(f"{address}?code=real&state=ours")
+    assert listener.wait(10) == f"{address}?code=real&state=ours"
+
+
+@pytest.mark.parametrize("lines", ["", "Host: 127.0.0.1:{port}\r\nHost: rebound.example.com\r\n"])
+def test_no_host_and_two_hosts_are_none(listener: Listener, address: str, lines: str) -> None:
+    port = int(address.split(":")[2].split("/")[0])
+    request = f"GET /back/here?code=x&state=ours HTTP/1.0\r\n{lines.format(port=port)}\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request.encode())
+        assert b" 403 " in connection.makefile("rb").readline()
+    assert listener.wait(0) is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "LocalHost:{port}", "[::1]:{port}"])
+def test_each_name_of_this_machine_is_meant_for_us(listener: Listener, address: str, host: str) -> None:
+    port = address.split(":")[2].split("/")[0]
+    assert get(f"{address}?code=x&state=ours", Host=host.format(port=port)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("redirect_uri", "host"),
+    [("http://127.0.0.2:81/cb", "127.0.0.2:81"), ("http://127.0.0.2/cb", "127.0.0.2")],
+)
+def test_a_forwarded_request_names_the_redirects_own_host(redirect_uri: str, host: str) -> None:
+    port = free_port()
+    with Listener(redirect_uri, port=port, belongs=is_ours, report=print) as listener:
+        assert get(f"http://127.0.0.2:{port}/cb?code=x&state=ours", Host=host).status_code == 200
+        assert listener.wait(10) == f"{redirect_uri}?code=x&state=ours"
+
+
 def test_who_connects_and_says_nothing_holds_nobody_up(listener: Listener, address: str) -> None:
     port = int(address.split(":")[2].split("/")[0])
     with socket.create_connection(("127.0.0.1", port), timeout=10):

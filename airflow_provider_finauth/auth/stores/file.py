@@ -166,5 +166,5 @@ def _load(path: Path) -> dict[str, Any] | None:
     try:
         file = json.loads(content)
         return {"key": str(file["key"]), "revision": int(file["revision"]), "sealed": str(file["sealed"])}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise UnreadableEntry(f"The token store's file {path} is damaged.") from None

@@ -72,7 +72,19 @@ def test_another_key_opens_nothing(store: FileStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"key": "a"}', b'{"revision": "x"}']
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"key": "a"}',
+        b'{"revision": "x"}',
+        b'{"key": "a", "revision": Infinity, "sealed": ""}',
+        b"[" * 100_000,
+    ],
+    ids=lambda content: content[:12],
 )
 def test_a_damaged_file_is_not_read_as_nothing(store: FileStore, content: bytes) -> None:
     store.write("a", b"x", follows=0)
