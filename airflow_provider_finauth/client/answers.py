@@ -29,7 +29,7 @@ def decoded(exchange: Exchange[Any], response: requests.Response) -> Any:
     try:
         return decode_json(response.content, kind)
     except NotJson as fault:
-        problem = str(fault)
+        problem = exchange.redactor().sentence(str(fault), 120)
     failure = exchange.failure(response)
     error = ApiError(
         errors.tell(
@@ -51,7 +51,9 @@ def without_errors(
 ) -> Mapping[str, Any]:
     """Read a GraphQL answer, and do what its errors ask for.
 
-    A request that the server stopped before it gave any data may be sent again, whatever it was.
+    A request that the server stopped before it was run may be sent again, whatever it was. Only an answer
+    without ``data`` says so: a null there may be a mutation that was run (GraphQL specification, section
+    "Response Format").
 
     :param allow_partial: some fields may have failed, as long as there is data
     :raises FinauthError: an error that stands
@@ -73,7 +75,7 @@ def without_errors(
         named = parse_retry_after(graphql.retry_after_of(deciding), now=exchange.clock.wall())
         wait = exchange.named_wait(response) if named is None else named
     error = _typed(exchange, failure, said, action, wait)
-    untouched = exchange.safe or not has_data
+    untouched = exchange.safe or "data" not in whole
     if action == "authenticate" and untouched:
         raise Refused(error)
     if (action == "wait" and untouched) or (action == "retry" and exchange.safe):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import requests
 
 from airflow_provider_finauth.client.answers import decoded, without_errors
-from airflow_provider_finauth.client.bodies import encode_json
+from airflow_provider_finauth.client.bodies import encode_request
 from airflow_provider_finauth.client.exchange import Exchange
 from airflow_provider_finauth.client.graphql import operation_kind
 from airflow_provider_finauth.client.links import resolve_link
@@ -215,11 +215,12 @@ class ApiClient:
         idempotent: bool | None = None,
         accept_status: Collection[int] = (),
     ) -> _T:
-        method = method.upper()
+        # Anything but a text is refused with the methods that HTTP does not know.
+        method = str(method).upper()
         sent: dict[str, Any] = dict(headers or {})
         names = {name.lower() for name in sent}
         if json is not None:
-            data = encode_json(json)
+            data = encode_request(json)
             if "content-type" not in names:
                 sent["Content-Type"] = "application/json"
         elif isinstance(data, Mapping) and "content-type" not in names:

@@ -53,14 +53,14 @@ _HINTS = {
 
 
 def read_failure(
-    profile: Profile, response: requests.Response, *, secrets: Iterable[Secret] = (), about: Any = None
+    profile: Profile, response: requests.Response, *, redact: Redactor | None = None, about: Any = None
 ) -> Failure:
     """Read an error answer whose body has been read.
 
-    :param secrets: what must not be shown besides the profile's own, such as the token in use
+    :param redact: takes out what must not be shown; the profile's own secrets if not given
     :param about: the part of the body to describe; all of it if not given
     """
-    redact = Redactor([*profile.secrets, *profile.secret_headers.values(), *secrets])
+    redact = redact or redactor(profile)
     body = _body(response)
     code, sentence = describe(body if about is None else about)
     if not sentence and _is_plain_text(response):
@@ -76,6 +76,14 @@ def read_failure(
         path=redact(profile.path_of(request.url or "")),
         request_id=_request_id(profile, response, body, redact),
     )
+
+
+def redactor(profile: Profile, *secrets: Secret) -> Redactor:
+    """Give what takes a connection's secrets out of a text.
+
+    :param secrets: further ones, such as the token in use
+    """
+    return Redactor([*profile.secrets, *profile.secret_headers.values(), *secrets])
 
 
 def _body(response: requests.Response) -> Any:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.client.profile import Failure, Profile
     from airflow_provider_finauth.client.session import AuthenticatedSession
     from airflow_provider_finauth.transport.clock import Clock
+    from airflow_provider_finauth.transport.redaction import Redactor
 
 _T = TypeVar("_T")
 
@@ -88,8 +89,11 @@ class Exchange(Generic[_T]):
 
         :param about: the part of the body to describe; all of it if not given
         """
-        token = Secret(self.used.reveal().rpartition(" ")[2])
-        return errors.read_failure(self.profile, response, secrets=(token,), about=about)
+        return errors.read_failure(self.profile, response, redact=self.redactor(), about=about)
+
+    def redactor(self) -> Redactor:
+        """Give what takes the connection's secrets and the token in use out of a text."""
+        return errors.redactor(self.profile, Secret(self.used.reveal().rpartition(" ")[2]))
 
     def named_wait(self, response: requests.Response) -> float | None:
         """Give the wait that an answer asks for; a date is compared with the server's own clock."""

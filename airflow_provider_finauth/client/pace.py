@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 
 _shared: dict[tuple[Hashable, ...], Pace] = {}
-# A slot that another thread held at the moment of a fork is never given back in the child.
-os.register_at_fork(after_in_child=_shared.clear)
+# All of this process, those that only a session holds among them.
+_all: weakref.WeakSet[Pace] = weakref.WeakSet()
 
 
 def shared_pace(
@@ -43,10 +44,16 @@ class Pace:
     def __init__(self, clock: Clock, *, requests_per_second: float | None, max_concurrency: int) -> None:
         self._clock = clock
         self._interval = 1 / requests_per_second if requests_per_second else 0.0
-        self._slots = threading.BoundedSemaphore(max(1, max_concurrency))
-        self._lock = threading.Lock()
+        self._most = max(1, max_concurrency)
+        self.renew()
         self._free_at = float("-inf")
         self._mine = threading.local()
+        _all.add(self)
+
+    def renew(self) -> None:
+        """Free all slots: what another thread held at the moment of a fork is never given back."""
+        self._slots = threading.BoundedSemaphore(self._most)
+        self._lock = threading.Lock()
 
     @contextmanager
     def slot(self) -> Iterator[None]:
@@ -70,3 +77,11 @@ class Pace:
             self._free_at = turn + self._interval
         if turn > now:
             self._clock.sleep(turn - now)
+
+
+def _renew_all() -> None:
+    for pace in _all:
+        pace.renew()
+
+
+os.register_at_fork(after_in_child=_renew_all)

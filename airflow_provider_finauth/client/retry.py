@@ -36,6 +36,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PASSING_STATUSES = frozenset({408, 425, *range(500, 600)} - {501, 505})
 
 LONGEST_WAIT = 24 * 3600.0
+# The deadline does not bound the number of tries that are asked for at once.
+_SHORTEST_WAIT = 1.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -125,7 +127,8 @@ class Tries:
 
     :param clock: what tells the time and waits
     :param deadline: seconds for all tries and the waits between them
-    :param attempts: the most tries, not counting those after which the server named a wait
+    :param attempts: the most tries, not counting those after which the server named a wait of a second or
+        more
     :param draw: gives a number from 0 to 1, for the jitter
     """
 
@@ -177,10 +180,11 @@ class Tries:
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         named = _failure(state).retry_after
-        if named:
+        if named is None or named < _SHORTEST_WAIT:
+            self.failed += 1
+        if named is not None:
             # A little more than asked for, so that those who were told the same do not come together.
             return named + self.draw() * min(1.0, named / 10)
-        self.failed += 1
         ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * math.pow(2, min(self.failed, 10)))
         return ceiling * self.draw()
 

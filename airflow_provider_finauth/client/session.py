@@ -14,8 +14,9 @@ from airflow_provider_finauth.client.errors import read_failure
 from airflow_provider_finauth.client.pace import shared_pace
 from airflow_provider_finauth.exceptions import ConfigurationError, SubscriptionKeyError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
+from airflow_provider_finauth.transport.headers import TOKEN
 from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
-from airflow_provider_finauth.transport.session import OriginSession
+from airflow_provider_finauth.transport.session import OriginSession, require_sendable
 from airflow_provider_finauth.transport.tls import CertificateError
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 _FOLLOWS_REDIRECTS = frozenset({"GET", "HEAD"})
 _LARGEST_REFUSAL = 64 * 1024
-# RFC 9110 sections 5.1 and 5.5, without what is obsolete there.
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# A secret beyond ASCII was copied with something that does not belong to it.
 _VALUE = re.compile(r"[\x20-\x7e]*")
 
 
@@ -96,6 +96,8 @@ class AuthenticatedSession(OriginSession):
         :return: the answer, and the header that was used
         """
         self.require_known(request.url or "")
+        # What cannot be sent needs no token.
+        require_sendable(request)
         used = self._authorizer.authorization() if authorization is None else authorization
         # A copy, so that the caller's object never carries a secret, or an outdated one into its next try.
         outgoing = request.copy()
@@ -180,10 +182,10 @@ def _require_sendable(profile: Profile) -> None:
     if isinstance(profile.credentials, FixedCredentials):
         secret["Authorization"] = profile.credentials.header
     for name, value in secret.items():
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value.reveal()):
+        if not TOKEN.fullmatch(name) or not _VALUE.fullmatch(value.reveal()):
             raise ConfigurationError(
-                f"Connection {profile.conn_id!r}: its header {name!r} cannot be sent. Its name or its value holds "
-                "a line break, or a sign other than visible ASCII and blanks: copy the key again.",
+                f"Connection {profile.conn_id!r}: its header {name!r} cannot be sent. Its name or its value "
+                "holds a line break, or a sign other than visible ASCII and blanks: copy the key again.",
                 conn_id=profile.conn_id,
                 field=name,
             )

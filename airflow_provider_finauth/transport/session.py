@@ -9,29 +9,39 @@ What it changes, and why:
   drop ``Authorization`` there and still hand over a subscription key.
 * A request other than GET and HEAD follows no redirect: it would be sent again as a GET, without its body.
 * The client certificate is shown to known origins only.
+* A process that was forked takes connections of its own: over one that it shares with its parent, each would
+  read the other's answers.
+* What HTTP cannot carry, such as a header with a line break, is refused before anything is sent.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy, should_bypass_proxies
 
-from airflow_provider_finauth.exceptions import CrossOriginError
+from airflow_provider_finauth.exceptions import ConfigurationError, CrossOriginError
+from airflow_provider_finauth.transport.headers import is_method, unsendable_header
 from airflow_provider_finauth.transport.origins import Origin, origin_of, require_secure
+from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
 from airflow_provider_finauth.transport.tls import ClientCertificate, ssl_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from requests.adapters import BaseAdapter
 
 _FOLLOWS_REDIRECTS = frozenset({"GET", "HEAD"})
+# The body of a redirect is a link for people. A longer one costs the connection.
+_LARGEST_REDIRECT = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,7 @@ class OriginSession(requests.Session):
             else:
                 adapter = HTTPAdapter(pool_maxsize=pool_size)
             self.mount(origin.prefix, adapter)
+        self._process = os.getpid()
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         verb = method.decode() if isinstance(method, bytes) else method
@@ -108,11 +119,33 @@ class OriginSession(requests.Session):
             kwargs["allow_redirects"] = False
         return super().request(method, url, *args, **kwargs)
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        # Before requests does it, whose error shows the value.
+        require_sendable(request, self)
+        return super().prepare_request(request)
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         self.require_known(request.url or "")
+        # Whoever prepares a request without this session is not spared.
+        require_sendable(request)
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (self.settings.connect_timeout, self.settings.read_timeout)
         return super().send(request, **kwargs)
+
+    def get_adapter(self, url: str | bytes) -> BaseAdapter:
+        """Give the adapter of the URL's origin, in whatever way the URL writes it."""
+        if self._process != os.getpid():
+            self._renew_connections()
+        text = url.decode() if isinstance(url, bytes) else url
+        path = urlsplit(text).path.removeprefix("/")
+        return super().get_adapter(f"{self.require_known(text).prefix}{path}")
+
+    def _renew_connections(self) -> None:
+        for adapter in self.adapters.values():
+            if isinstance(adapter, HTTPAdapter):
+                # As an adapter that was unpickled: with its settings, and no connections.
+                adapter.__setstate__(adapter.__getstate__())  # type: ignore[attr-defined]
+        self._process = os.getpid()
 
     def require_known(self, url: str) -> Origin:
         """Give the URL's origin, if it is a known one.
@@ -132,15 +165,46 @@ class OriginSession(requests.Session):
         return origin
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        target = super().get_redirect_target(resp)
-        if target is not None:
-            try:
-                self.require_known(urljoin(resp.url, target))
-            except CrossOriginError:
-                # Nobody gets to hold the answer, so nobody else would give its connection back.
-                resp.close()
-                raise
+        target: str | None = None
+        url: str | None = None
+        try:
+            target = super().get_redirect_target(resp)
+            url = None if target is None else urljoin(resp.url, target)
+        except ValueError:
+            # No UTF-8, or half an IPv6 address. Raised below, without the address in its context.
+            target = ""
+        if target is None:
+            return None
+        try:
+            if url is None:
+                raise CrossOriginError("A redirect was not followed: its Location is not a valid address.")
+            self.require_known(url)
+        except CrossOriginError:
+            # Nobody gets to hold the answer, so nobody else would give its connection back.
+            resp.close()
+            raise
+        self._drop_body(resp)
         return target
+
+    def resolve_redirects(
+        self, resp: requests.Response, req: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> Iterator[requests.Response]:
+        if kwargs.get("yield_requests"):
+            # For ``response.next``, requests would read the whole body of a redirect that is not followed.
+            return iter(())
+        answers: Iterator[requests.Response] = super().resolve_redirects(resp, req, *args, **kwargs)
+        return answers
+
+    def _drop_body(self, resp: requests.Response) -> None:
+        """Get a redirect's body out of the way, which requests would read however long it is."""
+        if resp._content_consumed:  # type: ignore[attr-defined]
+            return
+        try:
+            read_bounded(resp, _LARGEST_REDIRECT, deadline=time.monotonic() + self.settings.read_timeout)
+        except TransportFault:
+            # Its connection was closed, and where it leads to is known.
+            resp._content = b""
+            resp._content_consumed = True  # type: ignore[attr-defined]
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
@@ -153,6 +217,29 @@ class OriginSession(requests.Session):
     def _bypasses_proxies(self, url: str) -> bool:
         no_proxy = self._environment_proxies.get("no")
         return bool(should_bypass_proxies(url, no_proxy=no_proxy))
+
+
+def require_sendable(
+    request: requests.Request | requests.PreparedRequest, session: OriginSession | None = None
+) -> None:
+    """Refuse what HTTP cannot carry.
+
+    :param session: whose headers are sent too
+    :raises ConfigurationError: names the header, never its value
+    """
+    if not is_method(request.method):
+        raise ConfigurationError(
+            f"Argument 'method' must be a method of HTTP such as GET, not {request.method!r}.", field="method"
+        )
+    bad = unsendable_header(request.headers or {})
+    if bad is None and session is not None:
+        bad = unsendable_header(session.headers)
+    if bad is not None:
+        raise ConfigurationError(
+            f"The header {bad!r} cannot be sent: its name must be letters, digits and hyphens, and its value "
+            "one line of Latin letters, digits and signs, with no blank in front.",
+            field=bad,
+        )
 
 
 def _ca_bundle() -> str | None:

@@ -43,6 +43,7 @@ def test_amounts_stay_as_they_were_written(body: bytes, value: Any) -> None:
         (b'"\xff"', "UTF-8"),
         ('"å"'.encode("latin-1"), "UTF-8"),
         (b"[" * 200_000, "too deeply"),
+        (b'{"a": 1E99999999999999999999}', "out of bounds"),
     ],
 )
 def test_what_is_not_json_is_named_without_its_content(body: bytes, problem: str) -> None:

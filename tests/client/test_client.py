@@ -11,7 +11,7 @@ from airflow_provider_finauth.client.paging.cursor import Cursor
 from airflow_provider_finauth.client.paging.limit_offset import LimitOffset
 from airflow_provider_finauth.client.paging.next_link import NextLink
 from airflow_provider_finauth.client.paging.single import Single
-from airflow_provider_finauth.exceptions import ApiError, CrossOriginError
+from airflow_provider_finauth.exceptions import ApiError, ConfigurationError, CrossOriginError
 from airflow_provider_finauth.transport.origins import origin_of
 from tests.client.support import BASE, JSON, TOKENS, FakeAuthorizer, FakeClock, make_client
 
@@ -93,9 +93,43 @@ class TestRequest:
             make_client().request("GET", "/x", accept_status=(409,))
 
     def test_a_header_that_cannot_be_sent_is_not_shown(self, requests_mock: requests_mock.Mocker) -> None:
-        with pytest.raises(ApiError, match="a header of it is not valid") as caught:
-            make_client().request("GET", "/x", headers={"Key": "secret\nvalue"})
+        authorizer = FakeAuthorizer()
+        with pytest.raises(ConfigurationError, match="header 'Key' cannot be sent") as caught:
+            make_client(authorizer=authorizer).request("GET", "/x", headers={"Key": "secret\nvalue"})
         assert "secret" not in str(caught.value)
+        assert caught.value.field == "Key"
+        assert caught.value.__context__ is None
+        assert authorizer.asked == 0
+
+    @pytest.mark.parametrize("method", ["GET /", "", "GÉT", "A\r\nB", ("GET",)])
+    def test_a_method_that_is_none(self, method: Any) -> None:
+        with pytest.raises(ConfigurationError, match="'method'") as caught:
+            make_client().request(method, "/x")
+        assert caught.value.field == "method"
+
+    @pytest.mark.parametrize("params", ["a=b", "ab", b"a=b", ["ab="], [1], 7])
+    def test_params_that_are_no_pairs(self, params: Any, requests_mock: requests_mock.Mocker) -> None:
+        with pytest.raises(ConfigurationError, match="'params'") as caught:
+            make_client().request("GET", "/x", params=params)
+        assert caught.value.field == "params"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"a": object()},
+            [Decimal("NaN")],
+            {"a": [Decimal("-Infinity")]},
+            (Decimal("sNaN"),),
+            {"a": float("nan")},
+            float("inf"),
+            {(1, 2): 3},
+            "\ud800",
+        ],
+    )
+    def test_a_body_that_json_has_no_form_for(self, body: Any, requests_mock: requests_mock.Mocker) -> None:
+        with pytest.raises(ConfigurationError, match="'json'") as caught:
+            make_client().request("POST", "/x", json=body)
+        assert caught.value.field == "json"
         assert caught.value.__context__ is None
 
 
@@ -139,6 +173,17 @@ class TestJson:
             make_client().get_json("/x")
         assert mock.call_count == 1
         assert "Log in" not in str(caught.value)
+
+    def test_a_key_in_the_content_type_is_not_shown(self, requests_mock: requests_mock.Mocker) -> None:
+        kinds = [f"text/{TOKENS[0]}", f"{'x' * 50}/the-client-secret"]
+        requests_mock.get(f"{BASE}/x", [{"headers": {"Content-Type": kind}} for kind in kinds])
+        client = make_client()
+
+        for _ in kinds:
+            with pytest.raises(ApiError, match="it is labelled") as caught:
+                client.get_json("/x")
+            assert TOKENS[0] not in str(caught.value)
+            assert "the-cli" not in str(caught.value)
 
     def test_what_looks_cut_short_is_asked_for_again(self, requests_mock: requests_mock.Mocker) -> None:
         mock = requests_mock.get(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import pytest
@@ -88,6 +90,30 @@ def test_a_slot_is_given_back_after_an_error() -> None:
         raise RuntimeError
     with pace.slot():
         pass
+
+
+def test_a_fork_frees_what_other_threads_hold() -> None:
+    pace = Pace(FakeClock(), requests_per_second=1, max_concurrency=1)
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with pace.slot(), pace._lock:
+            held.set()
+            go_on.wait(timeout=30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(timeout=30)
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        # A child that hangs is ended by its alarm.
+        signal.alarm(20)
+        with pace.slot():
+            os._exit(0)
+    go_on.set()
+    thread.join(timeout=30)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_hooks_of_one_connection_share_a_pace() -> None:

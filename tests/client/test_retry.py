@@ -126,6 +126,14 @@ class TestTries:
             tries.run(failing(ApiError("x"), *[10.0] * 99))
         assert clock.slept == [10.0] * 10
 
+    def test_no_wait_at_all_can_be_named_and_uses_up_attempts(self) -> None:
+        clock = FakeClock()
+        tries = Tries(clock, deadline=100, attempts=4, draw=lambda: 1.0)
+
+        with pytest.raises(ApiError):
+            tries.run(failing(ApiError("x"), *[0.0] * 99))
+        assert clock.slept == [0.0] * 3
+
     def test_a_wait_beyond_the_deadline_is_not_begun(self) -> None:
         clock = FakeClock()
         with pytest.raises(RateLimitedError):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
 import socket
 import threading
 import time
@@ -12,7 +14,7 @@ import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from airflow_provider_finauth.exceptions import CrossOriginError
+from airflow_provider_finauth.exceptions import ConfigurationError, CrossOriginError
 from airflow_provider_finauth.transport.origins import origin_of
 from airflow_provider_finauth.transport.reading import (
     DeadlineExceeded,
@@ -241,3 +243,130 @@ def test_deadline_of_a_body() -> None:
         response = session.get(url, stream=True)
         with pytest.raises(DeadlineExceeded):
             read_bounded(response, 1000, deadline=time.monotonic() - 1)
+
+
+def test_a_fork_takes_connections_of_its_own() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    connections: list[int] = []
+
+    def converse(connection: socket.socket, number: int) -> None:
+        with connection:
+            while connection.recv(65536):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number)
+
+    def accept() -> None:
+        while len(connections) < 2:
+            connection, _ = listener.accept()
+            connections.append(1)
+            threading.Thread(target=converse, args=(connection, len(connections)), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    with OriginSession(TransportSettings(), [origin_of(url)]) as session:
+        assert session.get(url).text == "1"
+        child = os.fork()
+        if child == 0:  # pragma: no cover
+            signal.alarm(20)
+            answers = [session.get(url).text for _ in range(2)]
+            os._exit(0 if answers == ["2", "2"] else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert session.get(url).text == "1"
+    listener.close()
+
+
+def test_the_adapter_is_that_of_the_origin_however_it_is_written() -> None:
+    settings = TransportSettings(verify=False)
+    with OriginSession(settings, [origin_of("https://api.example.com")]) as session:
+        ours = session.get_adapter("https://api.example.com/x")
+        assert ours is not OriginSession(settings, []).adapters["https://"]
+        for url in (
+            "https://api.example.com:443/x",
+            "https://api.example.com./x",
+            "HTTPS://API.example.com/x",
+            "https://api.example.com",
+            "https://api.example.com?q=1",
+        ):
+            assert session.get_adapter(url) is ours
+        assert ours is session.adapters["https://api.example.com/"]
+
+
+@pytest.mark.parametrize("length", [10, 1_000_000_000])
+def test_the_body_of_a_redirect_is_bounded(length: int) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        head = f"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: {length}\r\n\r\n"
+        connection.sendall(head.encode() + b"x" * min(length, 200_000))
+        if length > 10:
+            # The rest never comes: who waits for it does not get to the redirect's target.
+            connection, _ = listener.accept()
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhere")
+        stop.wait(20)
+
+    threading.Thread(target=serve, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    with OriginSession(TransportSettings(read_timeout=5), [origin_of(url)]) as session:
+        answer = session.get(url, stream=True)
+        assert answer.text == "here"
+        assert len(answer.history[0].content) == (10 if length == 10 else 0)
+    stop.set()
+    listener.close()
+
+
+def test_a_redirect_that_is_not_followed_keeps_its_body_unread() -> None:
+    url = serve_once(b"HTTP/1.1 303 See Other\r\nLocation: /b\r\nContent-Length: 4\r\n\r\nbody")
+    with OriginSession(TransportSettings(), [origin_of(url)]) as session:
+        response = session.post(url, stream=True)
+        with pytest.raises(ResponseTooLarge):
+            read_bounded(response, 3)
+
+
+@pytest.mark.parametrize("location", [b"http://[::1", b"/\xff", b"http://127.0.0.1:x/"])
+def test_a_redirect_to_no_address(location: bytes) -> None:
+    url = serve_once(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n")
+    with OriginSession(TransportSettings(), [origin_of(url)]) as session:
+        with pytest.raises(CrossOriginError) as caught:
+            session.get(url)
+        assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "value", ["geheim\n", "geheim\x00", "geheim\x7f", "geheim–", " geheim", "geheim\x85", 7]
+)
+def test_a_header_value_that_cannot_be_sent_is_not_shown(session: OriginSession, value: str) -> None:
+    url = f"{min(session.origins)}/"
+    with pytest.raises(ConfigurationError, match="header 'X-Key' cannot be sent") as caught:
+        session.get(url, headers={"X-Key": value})
+    assert caught.value.field == "X-Key"
+    prepared = requests.Request("GET", url).prepare()
+    prepared.headers["X-Key"] = value
+    with pytest.raises(ConfigurationError) as sent:
+        session.send(prepared)
+    for error in (caught.value, sent.value):
+        assert "geheim" not in str(error)
+        assert error.__context__ is None
+
+
+@pytest.mark.parametrize("name", ["", "X Key", "X-Kéy", "X:Y", "X\n"])
+def test_a_header_name_that_cannot_be_sent(session: OriginSession, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be sent"):
+        session.get(f"{min(session.origins)}/", headers={name: "x"})
+
+
+def test_headers_that_can_be_sent(httpserver: HTTPServer, session: OriginSession) -> None:
+    httpserver.expect_request("/a").respond_with_handler(
+        lambda request: Response(request.headers["X-Key"] + str("X-None" in request.headers))
+    )
+    headers = {"X-Key": "Ærlig\tja", "X-Bytes": b"abc", "X-Empty": "", "X-None": None}
+    assert session.get(httpserver.url_for("/a"), headers=headers).text == "Ærlig\tjaFalse"
+
+
+@pytest.mark.parametrize("method", ["GET /", "", "GÉT", "A\r\nB", "A\x00"])
+def test_a_method_that_is_none(session: OriginSession, method: str) -> None:
+    with pytest.raises(ConfigurationError, match="'method'") as caught:
+        session.request(method, f"{min(session.origins)}/")
+    assert caught.value.field == "method"

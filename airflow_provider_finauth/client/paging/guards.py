@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.client.bodies import encode_json
@@ -208,6 +209,9 @@ class Promise:
 
 
 def _whole_number(value: Any) -> int | None:
+    # Looked at first: the integer of a large exponent would fill the memory.
+    if isinstance(value, Decimal) and value.adjusted() < 20 and value == value.to_integral_value():
+        value = int(value)
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:

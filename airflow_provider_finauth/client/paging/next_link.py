@@ -35,18 +35,30 @@ class NextLinkWalk(Walk):
         self._links = Marks(self, "link")
 
     def next(self, turn: Turn) -> Request | None:
-        link = find_link(turn.answer, self._style.keys)
+        link = find_link(self, turn.answer, self._style.keys)
         if link is None or not self._links.is_new(link, has_data=bool(turn.rows)):
             return None
         return follow(turn.request, link)
 
 
-def find_link(answer: Any, keys: Iterable[str]) -> str | None:
-    """Give the link to the next page, if the answer has one."""
+def find_link(walk: Walk, answer: Any, keys: Iterable[str]) -> str | None:
+    """Give the link to the next page, if the answer has one.
+
+    :raises PaginationError: there is something else in its place; ``null`` and ``false`` are no link
+    """
+    strange: str | None = None
     for key in keys:
         link = dig(answer, key)
-        if isinstance(link, str) and link.strip():
-            return link.strip()
+        if isinstance(link, str):
+            if link.strip():
+                return link.strip()
+        elif link is not None and link is not False:
+            strange = strange or key
+    if strange is not None:
+        raise walk.error(
+            f"the answer's member {strange!r} is no link, but something else. Name the member that holds the "
+            "link itself, such as 'next.href'."
+        )
     return None
 
 

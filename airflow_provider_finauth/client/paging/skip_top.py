@@ -54,7 +54,7 @@ class SkipTopWalk(OffsetWalk):
     def next(self, turn: Turn) -> Request | None:
         if turn.rows:
             self.check(turn)
-        link = find_link(turn.answer, self._style.next_link_keys)
+        link = find_link(self, turn.answer, self._style.next_link_keys)
         if link is not None:
             return follow(turn.request, link) if self._links.is_new(link, has_data=bool(turn.rows)) else None
         if not turn.rows or turn.has_all or (turn.request.link and len(turn.rows) != self._style.cap):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -246,3 +247,14 @@ def test_a_request_keeps_its_parameters_beside_those_of_paging() -> None:
     walk(pull(LimitOffset(size=7), request=Request("GET", "/x", params={"a": 1, "limit": 2})), server)
 
     assert server.requests[0].params == {"a": 1, "offset": 0, "limit": 7}
+
+
+@pytest.mark.parametrize("total", [3, "3", Decimal("3.0"), Decimal("3E0")])
+def test_a_total_may_be_written_in_several_ways(total: Any) -> None:
+    with pytest.raises(PaginationError, match="promised 3 records and gave 2"):
+        walk(pull(Single(), total="count"), Script({"value": records(2), "count": total}))
+
+
+@pytest.mark.parametrize("total", [Decimal("2.5"), Decimal("1E999999999"), Decimal("-3.0"), "three", True])
+def test_what_is_no_total(total: Any) -> None:
+    assert len(ids(walk(pull(Single(), total="count"), Script({"value": records(2), "count": total})))) == 2

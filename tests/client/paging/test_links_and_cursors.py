@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from airflow_provider_finauth.client.paging.base import Request
 from airflow_provider_finauth.client.paging.cursor import Cursor
 from airflow_provider_finauth.client.paging.next_link import NextLink
+from airflow_provider_finauth.client.paging.skip_top import SkipTop
 from airflow_provider_finauth.exceptions import PaginationError
 from tests.client.paging.support import Model, Script, ids, pull, records, walk
 
@@ -138,3 +139,23 @@ def test_the_same_link_without_data_is_the_end() -> None:
     server = Script({"value": [{"id": 1}], "nextLink": "/a"}, {"value": [], "nextLink": "/a"})
 
     assert ids(walk(pull(NextLink()), server)) == [1]
+
+
+@pytest.mark.parametrize("style", [NextLink(), SkipTop(size=2)])
+@pytest.mark.parametrize("link", [{"href": "/things?page=2"}, 7, ["/x"], True])
+def test_what_is_no_link_in_its_place_raises(style: NextLink | SkipTop, link: Any) -> None:
+    with pytest.raises(PaginationError, match="member 'nextLink' is no link"):
+        walk(pull(style), Script({"value": records(2), "nextLink": link}, {"value": []}))
+
+
+@pytest.mark.parametrize("link", [None, "", " ", False])
+def test_no_link_is_the_end(link: Any) -> None:
+    assert ids(walk(pull(NextLink()), Script({"value": records(2), "nextLink": link}))) == [0, 1]
+
+
+def test_a_link_within_an_object_is_found_behind_it() -> None:
+    style = NextLink(keys=("next", "next.href"))
+    server = Script({"value": records(1), "next": {"href": "/more"}}, {"value": []})
+    walk(pull(style), server)
+
+    assert server.requests[1].path == "/more"
