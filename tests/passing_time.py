@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -33,9 +32,9 @@ class PassingTime:
 
 
 @pytest.fixture
-def passing_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[PassingTime]:
+def passing_time(monkeypatch: pytest.MonkeyPatch) -> PassingTime:
     """No test waits; what would have been waited is in ``waits``."""
     made = PassingTime()
     for name in ("wall", "monotonic", "sleep"):
         monkeypatch.setattr(SYSTEM_CLOCK, name, getattr(made, name))
-    yield made
+    return made

@@ -1,4 +1,4 @@
-"""What goes wrong between us and an API, as hooks meet it: what is repeated, what is raised, what it costs."""
+"""What goes wrong between us and an API: what is repeated, what leaves the hook, what it costs."""
 
 from __future__ import annotations
 
