@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_finauth.sandbox.answer import Answer
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
-class Api:
+class Api(ABC):
     """One vendor: its endpoints, its settings and the tokens it has given out.
 
     Subclasses state ``name`` (which the control plane knows it by), ``prefix`` (of its paths) and
@@ -44,9 +45,9 @@ class Api:
         """Forget all tokens and whatever else came after the start."""
         self.office.clear()
 
+    @abstractmethod
     def endpoints(self) -> Iterator[tuple[str, str, str, Callable[[Call], Answer]]]:
         """Where (token, api, other), method, path below the prefix, and handler of each endpoint."""
-        raise NotImplementedError
 
     def not_found(self, call: Call) -> Answer:
         """The answer to a path that the vendor does not have."""
