@@ -16,6 +16,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -286,11 +287,24 @@ def airflow_home(tmp_path: Path) -> AirflowHome:
     return make_home(tmp_path / "airflow")
 
 
+def _has_tables(database: Path) -> bool:
+    if not database.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        return bool(connection.execute("select 1 from sqlite_master where name = 'variable'").fetchall())
+
+
 @pytest.fixture(scope="session")
 def metadata_database() -> Iterator[Path]:
     """Give the test process's own ``AIRFLOW_HOME`` a migrated database."""
     database = Path(os.environ["AIRFLOW_HOME"]) / "airflow.db"
-    # Whoever opens a database that is not there yet makes an empty file.
-    if not database.exists() or not database.stat().st_size:
+    # Whoever opens a database that is not there yet makes a file without tables.
+    if not _has_tables(database):
+        from airflow import settings
+
+        settings.Session.remove()
+        settings.engine.dispose()
+        for file in database.parent.glob("airflow.db*"):
+            file.unlink()
         shutil.copyfile(_migrated_database(), database)
     return database

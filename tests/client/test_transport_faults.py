@@ -36,8 +36,8 @@ def cut_short_in_chunks(connection: socket.socket, request: bytes) -> None:
 
 
 def half_a_gzip(connection: socket.socket, request: bytes) -> None:
-    body = gzip.compress(b"[1, 2, 3]" * 100)[:40]
-    connection.sendall(answer_bytes(body, "200 OK", "Content-Encoding: gzip"))
+    body = gzip.compress(b"[1, 2, 3]" * 100)[:30]
+    connection.sendall(answer_bytes(body, "200 OK", "Content-Encoding: gzip", "Connection: close"))
 
 
 def silent(connection: socket.socket, request: bytes) -> None:
