@@ -113,9 +113,14 @@ class AuthenticatedSession(OriginSession):
             kwargs["allow_redirects"] = False
         fault: requests.RequestException
         try:
-            return super().send(outgoing, **kwargs), used
+            response = super().send(outgoing, **kwargs)
         except requests.RequestException as error:
             fault = error
+        else:
+            if response.is_redirect and outgoing.method not in _FOLLOWS_REDIRECTS:
+                # Not followed; where it leads is judged all the same, as that of a read is.
+                self.known_target(response)
+            return response, used
         raise _without_frames(fault, request)
 
     def may_replay(self, response: requests.Response) -> bool:

@@ -130,11 +130,7 @@ class OriginSession(requests.Session):
         require_sendable(request)
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (self.settings.connect_timeout, self.settings.read_timeout)
-        response = super().send(request, **kwargs)
-        if response.is_redirect and not kwargs.get("allow_redirects", True):
-            # Not followed; where it leads is judged all the same, since a foreign origin is no odd answer.
-            self._known_target(response)
-        return response
+        return super().send(request, **kwargs)
 
     def get_adapter(self, url: str | bytes) -> BaseAdapter:
         """Give the adapter of the URL's origin, in whatever way the URL writes it."""
@@ -169,12 +165,12 @@ class OriginSession(requests.Session):
         return origin
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        target = self._known_target(resp)
+        target = self.known_target(resp)
         if target is not None:
             self._drop_body(resp)
         return target
 
-    def _known_target(self, resp: requests.Response) -> str | None:
+    def known_target(self, resp: requests.Response) -> str | None:
         """Say where a redirect leads.
 
         :raises CrossOriginError: to an origin that is not known, or to no address
