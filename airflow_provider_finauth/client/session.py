@@ -16,7 +16,11 @@ from airflow_provider_finauth.exceptions import ConfigurationError, Subscription
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
 from airflow_provider_finauth.transport.headers import TOKEN
 from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
-from airflow_provider_finauth.transport.session import OriginSession, require_sendable
+from airflow_provider_finauth.transport.session import (
+    FOLLOWS_REDIRECTS,
+    OriginSession,
+    require_sendable,
+)
 from airflow_provider_finauth.transport.tls import CertificateError
 
 if TYPE_CHECKING:
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.secret import Secret
     from airflow_provider_finauth.transport.clock import Clock
 
-_FOLLOWS_REDIRECTS = frozenset({"GET", "HEAD"})
 _LARGEST_REFUSAL = 64 * 1024
 # A secret beyond ASCII was copied with something that does not belong to it.
 _VALUE = re.compile(r"[\x20-\x7e]*")
@@ -109,7 +112,7 @@ class AuthenticatedSession(OriginSession):
         name_of_id = self._profile.request_id_header
         if name_of_id and name_of_id not in outgoing.headers:
             outgoing.headers[name_of_id] = str(uuid.uuid4())
-        if outgoing.method not in _FOLLOWS_REDIRECTS:
+        if outgoing.method not in FOLLOWS_REDIRECTS:
             kwargs["allow_redirects"] = False
         fault: requests.RequestException
         try:
@@ -117,7 +120,7 @@ class AuthenticatedSession(OriginSession):
         except requests.RequestException as error:
             fault = error
         else:
-            if response.is_redirect and outgoing.method not in _FOLLOWS_REDIRECTS:
+            if response.is_redirect and outgoing.method not in FOLLOWS_REDIRECTS:
                 # Not followed; where it leads is judged all the same, as that of a read is.
                 self.known_target(response)
             return response, used

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -216,14 +215,15 @@ class FinauthHook(BaseHook, Generic[A]):
 
     def _records(
         self,
-        *pulls: Pull,
+        pull: Pull,
+        *,
         limit: int | str | None = None,
         since: When | None = None,
         until: When | None = None,
     ) -> Records:
-        """Make records of pulls that have been described.
+        """Make records of a pull that has been described.
 
-        :param pulls: walked one after the other
+        :param pull: walked when the records are read
         :param limit: stop after so many records
         :param since: for the manifest
         :param until: for the manifest
@@ -234,23 +234,11 @@ class FinauthHook(BaseHook, Generic[A]):
                 require_order(since, until)
         window = {name: str(value) for name, value in (("since", since), ("until", until)) if value}
         return Records(
-            self.conn_type, pulls[0].resource, lambda: self._walk(pulls, most), window=window or None
+            self.conn_type,
+            pull.resource,
+            lambda: self.client.pages(pull, limit=most),
+            window=window or None,
         )
-
-    def _walk(self, pulls: tuple[Pull, ...], limit: int | None) -> Iterator[Page]:
-        if len(pulls) == 1:
-            return self.client.pages(pulls[0], limit=limit)
-        if limit is None:
-            return chain.from_iterable(map(self.client.pages, pulls))
-        return self._walk_limited(pulls, limit)
-
-    def _walk_limited(self, pulls: tuple[Pull, ...], limit: int) -> Iterator[Page]:
-        for pull in pulls:
-            if limit <= 0:
-                return
-            for page in self.client.pages(pull, limit=limit):
-                limit -= len(page.records)
-                yield page
 
     @property
     def _credentials(self) -> Credentials:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from requests.adapters import BaseAdapter
 
-_FOLLOWS_REDIRECTS = frozenset({"GET", "HEAD"})
+FOLLOWS_REDIRECTS = frozenset({"GET", "HEAD"})
 # The body of a redirect is a link for people. A longer one costs the connection.
 _LARGEST_REDIRECT = 64 * 1024
 
@@ -115,7 +115,7 @@ class OriginSession(requests.Session):
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         verb = method.decode() if isinstance(method, bytes) else method
-        if verb.upper() not in _FOLLOWS_REDIRECTS:
+        if verb.upper() not in FOLLOWS_REDIRECTS:
             kwargs["allow_redirects"] = False
         return super().request(method, url, *args, **kwargs)
 
