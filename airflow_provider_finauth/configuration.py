@@ -10,17 +10,30 @@ CONFIG_OPTIONS: dict[str, dict[str, str | bool | None]] = {
     "token_store": {
         "description": (
             "Where tokens are kept so that other tasks find them: ``variable`` (Airflow's metadata "
-            "database), ``file:///path/to/folder`` (one machine), or ``memory`` (one process)."
+            "database), ``sql`` (a PostgreSQL of yours), ``redis``, ``file:///path/to/folder`` (one "
+            "machine), or ``memory`` (one process). ``sql`` and ``redis`` want ``token_store_conn_id`` and "
+            "``store_key``."
         ),
         "version_added": "0.1.0",
         "type": "string",
         "example": "file:///var/lib/airflow/finauth",
         "default": "variable",
     },
+    "token_store_conn_id": {
+        "description": (
+            "The Airflow connection that says where the token store is: of type ``postgres`` for ``sql``, of "
+            "type ``redis`` for ``redis``. The other stores need none."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "finauth_tokens",
+        "default": "",
+    },
     "store_key": {
         "description": (
-            "The key that encrypts stored tokens, the same on all machines. Unset, ``variable`` keeps a "
-            "random key in the Variable ``finauth_token_key``, and ``file`` uses ``[core] fernet_key``."
+            "The key that encrypts stored tokens, the same on all machines. ``sql`` and ``redis`` cannot do "
+            "without. Unset, ``variable`` keeps a random key in the Variable ``finauth_token_key``, and "
+            "``file`` uses ``[core] fernet_key``."
         ),
         "version_added": "0.1.0",
         "type": "string",

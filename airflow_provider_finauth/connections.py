@@ -175,6 +175,32 @@ _REFRESH_TOKEN = Field(
     kind=Kind.SECRET,
     section="Authorisation",
 )
+_ROTATES = Field(
+    name="rotates",
+    label="Refresh tokens rotate",
+    help=(
+        "For the grant `authorization_code`: whether the server gives another refresh token with each "
+        "renewal and takes none twice. Say false only if its documentation does: a renewal that fails is "
+        "then repeated at once."
+    ),
+    kind=Kind.FLAG,
+    default=True,
+    section="Authorisation",
+)
+_REFRESH_LEEWAY = Field(
+    name="refresh_leeway",
+    label="Seconds to repeat a renewal",
+    help=(
+        "For the grant `authorization_code`: for how many seconds the server takes a replaced refresh "
+        "token once more, as its documentation says. Within them a renewal whose answer was lost is repeated "
+        "at once."
+    ),
+    kind=Kind.NUMBER,
+    default=0,
+    minimum=0,
+    maximum=3600,
+    section="Authorisation",
+)
 _CA_FILE = Field(
     name="tls_ca_file",
     label="Authorities' file",
@@ -486,6 +512,8 @@ _OAUTH2API = ConnectionType(
         ),
         _REDIRECT_URI,
         _REFRESH_TOKEN,
+        _ROTATES,
+        _REFRESH_LEEWAY,
         Field(
             name="api_headers",
             label="Headers",

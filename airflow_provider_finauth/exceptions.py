@@ -7,6 +7,7 @@ No error carries a response body, a secret or the query of a URL.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -131,3 +132,14 @@ class StoreUnavailableError(FinauthError):
 
 class LockTimeoutError(StoreUnavailableError):
     """Another task held a token's lock for longer than ``lock_timeout``."""
+
+
+class TokensNotRenewedError(FinauthError):
+    """Some of several connections got no token; the others did.
+
+    :param failures: why, by connection
+    """
+
+    def __init__(self, message: str, *, failures: Mapping[str, FinauthError] | None = None) -> None:
+        super().__init__(message)
+        self.failures = dict(failures or {})

@@ -84,8 +84,15 @@ def get_provider_info() -> dict[str, Any]:
             for title, name in names.items()
         ],
         "operators": [
-            {"integration-name": title, "python-modules": [f"{_PACKAGE}.operators.{name}"]}
-            for title, name in names.items()
+            *(
+                {"integration-name": title, "python-modules": [f"{_PACKAGE}.operators.{name}"]}
+                for title, name in names.items()
+            ),
+            # Of all connection types; it is listed with the one that stands for any API.
+            {
+                "integration-name": CONNECTION_TYPES["oauth2api"].title,
+                "python-modules": [f"{_PACKAGE}.operators.keep_alive"],
+            },
         ],
         "config": {
             "finauth": {

@@ -19,7 +19,7 @@ class Example:
 
     :param dag_id: also the name of its file
     :param api: whom it asks, as the sandbox calls them
-    :param pulls: the tasks that return what they pulled, or its manifest
+    :param pulls: the tasks that return what they pulled, or its manifest; none pull nothing
     """
 
     dag_id: str
@@ -35,6 +35,7 @@ EXAMPLES = (
     Example("luca_open_invoices", "luca", ("companies", "invoices")),
     Example("custom_operator", "talenom", ("balances",)),
     Example("plain_requests", "generic", ("items",)),
+    Example("keep_tokens_fresh", "landax", ()),
 )
 
 

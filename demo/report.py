@@ -82,7 +82,7 @@ def differences(runs: Iterable[Run], stats: Mapping[str, Any]) -> list[str]:
     found = [f"{run.example.dag_id} ended as {run.state}." for run in runs if run.state != "success"]
     arrived: Counter[str] = Counter()
     for run in runs:
-        if not run.pulled:
+        if run.example.pulls and not run.pulled:
             found.append(f"{run.example.dag_id} returned nothing.")
         arrived[run.example.api] += run.records
         for pulled in run.pulled:

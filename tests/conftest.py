@@ -19,4 +19,10 @@ for _folder in ("dags", "plugins", "tmp"):
 os.environ.update(environment_of(_home))
 tempfile.tempdir = None  # Asked again, it follows the home's TMPDIR.
 
-pytest_plugins = ["tests.airflow_harness", "tests.passing_time", "tests.sandbox_process"]
+pytest_plugins = [
+    "tests.airflow_harness",
+    "tests.passing_time",
+    "tests.sandbox_process",
+    "tests.servers",
+    "tests.postgres_server",  # stands on tests.servers
+]

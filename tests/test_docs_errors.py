@@ -20,6 +20,7 @@ from airflow_provider_finauth.hooks.oauth2api import OAuth2ApiHook
 from airflow_provider_finauth.hooks.opcorporate import OPCorporateHook
 from airflow_provider_finauth.hooks.talenom import TalenomHook
 from airflow_provider_finauth.hooks.tradevest import TradevestHook
+from airflow_provider_finauth.operators.keep_alive import RefreshTokensOperator
 from airflow_provider_finauth.runtime import brokers, door
 from tests.airflow_harness import ROOT
 from tests.hooks.support import SandboxConnections
@@ -41,6 +42,7 @@ class Stage:
     connections: SandboxConnections
     folder: Path
     time: PassingTime
+    monkeypatch: pytest.MonkeyPatch
 
     def fault(self, api: str, kind: str, **options: Any) -> None:
         self.sandbox.faults(api, kind, **{"count": None, **options})
@@ -125,6 +127,19 @@ def held_lock(stage: Stage) -> None:
         pass
 
 
+def kept_on_a_server(stage: Stage, store: str, **options: str) -> None:
+    for name, value in {"token_store": store, **options}.items():
+        stage.monkeypatch.setenv(f"AIRFLOW__FINAUTH__{name.upper()}", value)
+    items()
+
+
+def refreshed(stage: Stage) -> None:
+    stage.change("oauth2api_default", password="another")
+    RefreshTokensOperator(
+        task_id="refresh", conn_ids=["oauth2api_default", "talenom_default"], at_least=900
+    ).execute({})
+
+
 # In the page's order.
 PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
     "ConfigurationError": [
@@ -142,6 +157,8 @@ PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
         lambda stage: TalenomHook().vouchers(14222, since="yesterday"),
         lambda stage: TalenomHook().vouchers(14222).land(output="vouchers.parquet"),
         lambda stage: TradevestHook().request("POST", "/products/1/digital/orders", json={}, requestor_id=""),
+        lambda stage: kept_on_a_server(stage, "sql"),
+        lambda stage: kept_on_a_server(stage, "redis", token_store_conn_id="finauth_store"),
     ],
     "InvalidClientError": [
         lambda stage: wrong_talenom(stage, password="another"),
@@ -184,6 +201,7 @@ PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
     "StoreUnavailableError": [open_folder, no_folder],
     "LockTimeoutError": [held_lock],
     "ConnectionNotFoundError": [lambda stage: list(TalenomHook("talenom_prod").vouchers(14222))],
+    "TokensNotRenewedError": [refreshed],
 }
 
 
@@ -209,7 +227,7 @@ def stage(
     # As if a database were there that knows no connection.
     monkeypatch.setattr(door, "_select_connection", lambda conn_id: None)
     connections = SandboxConnections(sandbox, monkeypatch)
-    return Stage(sandbox, connections, tmp_path / "finauth", passing_time)
+    return Stage(sandbox, connections, tmp_path / "finauth", passing_time, monkeypatch)
 
 
 @pytest.mark.parametrize(("name", "number"), CASES, ids=str)

@@ -98,7 +98,9 @@ def _credentials(settings: Settings, transport: Any) -> Credentials | FixedCrede
         password=settings.secret("user_password") if grant == "password" else None,
         refresh_token=settings.optional_secret("refresh_token"),
         uses_refresh_token=grant == "password",
-        rotates=True,
+        # The grant `password` has no person's consent to lose: it logs in again if a refresh is refused.
+        rotates=settings.flag("rotates") if grant == "authorization_code" else True,
+        refresh_leeway=(settings.number("refresh_leeway") or 0.0) if grant == "authorization_code" else 0.0,
         style=RequestStyle(
             body="json" if settings.text("body_encoding") == "json" else "form",
             client_auth="basic" if settings.text("client_auth") == "basic" else "body",

@@ -10,18 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth import windows
+from airflow_provider_finauth.auth.asking import Asking
 from airflow_provider_finauth.auth.endpoint import TokenEndpoint
 from airflow_provider_finauth.auth.held import Memory, Slot, View
+from airflow_provider_finauth.auth.intents import Later
+from airflow_provider_finauth.auth.keeping import Keeping
 from airflow_provider_finauth.auth.lineages import Found, Lineages
 from airflow_provider_finauth.auth.mint import Mint
+from airflow_provider_finauth.auth.records import Records
 from airflow_provider_finauth.auth.refusals import Refusals
+from airflow_provider_finauth.auth.rescue import Rescue, repeat_in_thread
+from airflow_provider_finauth.auth.rotation import Rotation
 from airflow_provider_finauth.auth.seeds import Seeds
+from airflow_provider_finauth.auth.shared_time import SharedTime
 from airflow_provider_finauth.auth.stores.base import Conflict, Store
 from airflow_provider_finauth.exceptions import (
     ConfigurationError,
@@ -32,8 +39,12 @@ from airflow_provider_finauth.exceptions import (
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_provider_finauth.auth.answer import Answer
+    from airflow_provider_finauth.auth.cooldown import CoolDowns
     from airflow_provider_finauth.auth.credentials import Credentials
+    from airflow_provider_finauth.auth.stores.base import Hold
     from airflow_provider_finauth.auth.tokens import TokenSet
     from airflow_provider_finauth.secret import Secret
 
@@ -55,8 +66,13 @@ class Broker:
     :param clock: the time
     :param lock_timeout: seconds to wait for others who are minting; more than ``deadline``
     :param deadline: seconds that one mint may take in all
+    :param rescue_folder: beside the lock files, for tokens that the store does not take
+    :param repeat: calls what it is given until it gives True, in the background
+    :param cooldowns: what servers have asked for, shared with others
     :param on_secret: told of each token that enters the process, before anything else happens with it
-    :param on_event: told of each mint, for metrics: a name and labels without secrets
+    :param on_event: told what happens, for metrics, by a name and labels without secrets: ``mint`` (api,
+        reason, outcome, seconds), ``lock_wait`` (api, seconds), ``age_at_use`` (api, seconds),
+        ``refusal_served`` (api)
     :raises ConfigurationError: ``lock_timeout`` does not exceed ``deadline``
     """
 
@@ -68,6 +84,9 @@ class Broker:
         clock: Clock = SYSTEM_CLOCK,
         lock_timeout: float = 120.0,
         deadline: float = 60.0,
+        rescue_folder: Path | None = None,
+        repeat: Callable[[Callable[[], bool]], None] = repeat_in_thread,
+        cooldowns: CoolDowns | None = None,
         on_secret: Callable[[Secret], None] = lambda secret: None,
         on_event: Callable[[str, Mapping[str, str | float]], None] = lambda name, labels: None,
     ) -> None:
@@ -77,21 +96,43 @@ class Broker:
                 field="lock_timeout",
             )
         self.store = store
+        self.cooldowns = cooldowns
         self._clock = clock
         self._lock_timeout = lock_timeout
-        self._memory = Memory(store, clock, on_secret)
+        self._on_event = on_event
+        self._time = SharedTime(store, clock)
+        self._memory = Memory(store, self._time, clock, on_secret, on_event)
         self._lineages = Lineages(store)
-        self._refusals = Refusals(store)
-        self._mint = Mint(
-            store=store,
-            lineages=self._lineages,
-            refusals=self._refusals,
-            seeds=Seeds(store),
+        self._refusals = Refusals(store, on_event)
+        records = Records(store, self._time, clock)
+        self._keeping = Keeping(store, self._lineages, records, Rescue(rescue_folder, store), repeat)
+        asking = Asking(
             endpoint=endpoint or TokenEndpoint(clock=clock),
+            store=store,
             clock=clock,
-            deadline=deadline,
+            cooldowns=cooldowns,
             on_secret=on_secret,
             on_event=on_event,
+        )
+        rotation = Rotation(
+            store=store,
+            lineages=self._lineages,
+            records=records,
+            keeping=self._keeping,
+            refusals=self._refusals,
+            seeds=Seeds(store),
+            asking=asking,
+            clock=clock,
+            deadline=deadline,
+        )
+        self._mint = Mint(
+            records=records,
+            keeping=self._keeping,
+            refusals=self._refusals,
+            rotation=rotation,
+            asking=asking,
+            clock=clock,
+            deadline=deadline,
         )
 
     def token(self, credentials: Credentials) -> TokenSet:
@@ -125,20 +166,41 @@ class Broker:
         if tokens := self._memory.usable(view, other_than=used):
             return tokens
         _refuse_event_loop(credentials)
-        with view.slot.locked(self._lock_timeout):
-            if tokens := self._find_kept(credentials, view, other_than=used):
+
+        def attempt(hold: Hold | None) -> TokenSet | Later | None:
+            found = self._look(credentials, view, hold)
+            if tokens := self._memory.adopt(view, found.record, other_than=used):
                 return tokens
-            with self.store.lock(view.slot.key, self._lock_timeout):
-                found = self._look(credentials, view)
-                if tokens := self._memory.adopt(view, found.record, other_than=used):
-                    return tokens
-                if self._is_quiet_time(found):
-                    return None
-                try:
-                    return self._minted(credentials, view, found, "forced")
-                except FinauthError:
-                    self._drop(view.slot, found, used)
-                    raise
+            if self._is_quiet_time(found):
+                return None
+            # Dropped before anything else: whoever comes next must not take it up.
+            found = self._drop(view.slot, found, used)
+            return self._minted(credentials, view, found, hold, "forced")
+
+        return self._wait_for(
+            credentials, view, lambda: self._find_kept(credentials, view, other_than=used), attempt
+        )
+
+    def renew(self, credentials: Credentials, *, at_least: float) -> TokenSet:
+        """Give a token that may be used for so many seconds more, a new one if the standing one may not.
+
+        :param at_least: seconds; infinity for a new token in any case
+        :raises FinauthError: as :meth:`token`
+        """
+        view = self._view(credentials)
+        _refuse_event_loop(credentials)
+
+        def attempt(hold: Hold | None) -> TokenSet | Later | None:
+            found = self._look(credentials, view, hold)
+            tokens = self._memory.adopt(view, found.record)
+            if tokens is not None and self._memory.seconds_left(tokens) >= at_least:
+                return tokens
+            later = self._minted(credentials, view, found, hold, "kept", usable=tokens is not None)
+            return tokens if isinstance(later, Later) and tokens is not None else later
+
+        tokens = self._wait_for(credentials, view, lambda: None, attempt)
+        assert tokens is not None
+        return tokens
 
     def stored(self, credentials: Credentials) -> TokenSet | None:
         """Give the standing token set, usable or not, without asking for a token.
@@ -194,20 +256,65 @@ class Broker:
                 held = view.held() or held
             return held.tokens
         _refuse_event_loop(credentials)
-        with view.slot.locked(self._lock_timeout):
-            if tokens := self._find_kept(credentials, view):
+
+        def attempt(hold: Hold | None) -> TokenSet | Later | None:
+            found = self._look(credentials, view, hold)
+            if tokens := self._memory.adopt(view, found.record):
                 return tokens
-            with self.store.lock(view.slot.key, self._lock_timeout):
-                found = self._look(credentials, view)
-                if tokens := self._memory.adopt(view, found.record):
+            had_one = found.record is not None and found.record.tokens.access_token is not None
+            return self._minted(credentials, view, found, hold, "expired" if had_one else "absent")
+
+        tokens = self._wait_for(credentials, view, lambda: self._find_kept(credentials, view), attempt)
+        assert tokens is not None
+        return tokens
+
+    def _wait_for(
+        self,
+        credentials: Credentials,
+        view: View,
+        find: Callable[[], TokenSet | None],
+        attempt: Callable[[Hold | None], TokenSet | Later | None],
+    ) -> TokenSet | None:
+        """Look, and try under the locks, until there is a token or the time for it is over.
+
+        :param find: looks without the store's lock: mostly somebody has minted before us
+        :param attempt: is called under it
+        """
+        began = self._clock.monotonic()
+        with view.slot.locked(self._lock_timeout):
+            while True:
+                if tokens := find():
                     return tokens
-                had_one = found.record is not None and found.record.tokens.access_token is not None
-                return self._minted(credentials, view, found, "expired" if had_one else "absent")
+                with self._locked(credentials, view.slot, self._lock_timeout) as hold:
+                    waited = self._clock.monotonic() - began
+                    got = attempt(hold)
+                self._on_event("lock_wait", {"api": credentials.api, "seconds": waited})
+                if not isinstance(got, Later):
+                    return got
+                # Not under the store's lock: others may know better meanwhile.
+                if self._clock.monotonic() - began + got.seconds > self._lock_timeout:
+                    raise got.error
+                self._clock.sleep(got.seconds)
+
+    @contextmanager
+    def _locked(self, credentials: Credentials, slot: Slot, timeout: float) -> Iterator[Hold | None]:
+        """Hold the store's lock; None where it cannot be had and the grant does without."""
+        with ExitStack() as stack:
+            hold = None
+            try:
+                hold = stack.enter_context(self.store.lock(slot.key, timeout))
+            except LockTimeoutError:
+                raise
+            except StoreUnavailableError as error:
+                if not credentials.starts_over_alone:
+                    raise
+                self._lineages.complain(credentials, error)
+            yield hold
 
     def _find_kept(
         self, credentials: Credentials, view: View, *, other_than: Secret | None = None
     ) -> TokenSet | None:
-        """Look into memory and the store without the store's lock: mostly somebody has minted before us."""
+        """Look into memory and the store."""
         if tokens := self._memory.usable(view, other_than=other_than):
             return tokens
         found = self._lineages.read(credentials, view.slot.key)
@@ -220,21 +327,24 @@ class Broker:
             return
         try:
             slot.next_early = self._clock.monotonic() + _LOOK_AGAIN_SECONDS
-            with self.store.lock(slot.key, 0):
-                found = self._look(credentials, view)
+            with self._locked(credentials, slot, 0) as hold:
+                found = self._look(credentials, view, hold)
                 self._memory.adopt(view, found.record)
                 held, now = view.held(), self._clock.monotonic()
                 if held is None or now < held.fresh_until:
                     return
-                rest = found.record.rest_until - self.store.now() if found.record is not None else 0.0
+                rest = found.record.rest_until - self._time.now() if found.record is not None else 0.0
                 if 0 < rest <= _REST_SECONDS:
                     slot.next_early = now + rest
                     return
                 try:
-                    self._minted(credentials, view, found, "early")
+                    later = self._minted(credentials, view, found, hold, "early", usable=True)
                 except FinauthError as error:
                     self._complain(credentials, slot, error)
                     self._rest(slot, found)
+                else:
+                    if isinstance(later, Later):
+                        slot.next_early = now + min(max(later.seconds, _LOOK_AGAIN_SECONDS), _REST_SECONDS)
         except LockTimeoutError:
             return
         except StoreUnavailableError as error:
@@ -257,26 +367,30 @@ class Broker:
 
     def _rest(self, slot: Slot, found: Found) -> None:
         if found.record is not None:
-            resting = replace(found.record, rest_until=self.store.now() + _REST_SECONDS)
+            resting = replace(found.record, rest_until=self._time.now() + _REST_SECONDS)
             with suppress(Conflict, StoreUnavailableError):
                 self.store.write(slot.key, resting.to_json(), follows=found.revision)
 
-    def _look(self, credentials: Credentials, view: View) -> Found:
-        """Read the store under its lock, after writing what could not be written before."""
-        slot = view.slot
-        found = self._lineages.read(credentials, slot.key)
-        if slot.unwritten is None:
-            return found
-        record, place = slot.unwritten
-        if found.record is not None and found.place != place:
-            # A consent, or another process, has gone on without it.
-            slot.unwritten = None
-            return found
-        self._mint.keep(credentials, slot, found, record)
-        return self._lineages.read(credentials, slot.key)
+    def _look(self, credentials: Credentials, view: View, hold: Hold | None) -> Found:
+        """Read the store under its lock, after writing back what it does not know."""
+        if hold is None:
+            return Found(0, None, reached=False)
+        found = self._lineages.read(credentials, view.slot.key)
+        return self._keeping.catch_up(credentials, view.slot, found)
 
-    def _minted(self, credentials: Credentials, view: View, found: Found, reason: str) -> TokenSet:
-        minted = self._mint.mint(credentials, view.slot, found, reason)
+    def _minted(
+        self,
+        credentials: Credentials,
+        view: View,
+        found: Found,
+        hold: Hold | None,
+        reason: str,
+        *,
+        usable: bool = False,
+    ) -> TokenSet | Later:
+        minted = self._mint.mint(credentials, view.slot, found, hold, reason, usable=usable)
+        if isinstance(minted, Later):
+            return minted
         tokens = minted.record.tokens
         if minted.adopted:
             self._memory.register(minted.record)
@@ -288,18 +402,21 @@ class Broker:
         return tokens
 
     def _is_quiet_time(self, found: Found) -> bool:
-        since = self.store.now() - found.record.minted_at if found.record is not None else _QUIET_SECONDS
+        since = self._time.now() - found.record.minted_at if found.record is not None else _QUIET_SECONDS
         return 0 <= since < _QUIET_SECONDS
 
-    def _drop(self, slot: Slot, found: Found, used: Secret) -> None:
+    def _drop(self, slot: Slot, found: Found, used: Secret) -> Found:
         """Drop an access token that an API refuses, by value; the refresh token stays."""
         if slot.held is not None and slot.held.tokens.access_token == used:
             slot.held = None
         record = found.record
-        if record is not None and record.tokens.access_token == used:
-            dropped = replace(record, tokens=replace(record.tokens, access_token=None))
-            with suppress(Conflict, StoreUnavailableError):
-                self.store.write(slot.key, dropped.to_json(), follows=found.revision)
+        if record is None or record.tokens.access_token != used:
+            return found
+        dropped = replace(record, tokens=replace(record.tokens, access_token=None))
+        try:
+            return Found(self.store.write(slot.key, dropped.to_json(), follows=found.revision), dropped)
+        except (Conflict, StoreUnavailableError):
+            return found
 
     def _view(self, credentials: Credentials) -> View:
         view = self._memory.known(credentials)

@@ -100,6 +100,7 @@ class Credentials:
     :param parameters: further members of each token request, such as ``audience``
     :param default_lifetime: seconds, for answers that do not say
     :param rotates: whether the server replaces refresh tokens
+    :param refresh_leeway: seconds in which the server takes a refresh token that it has replaced once more
     :param uses_refresh_token: whether a grant that starts over alone prefers its refresh token
     :param transport: time-outs and TLS
     :param read_refusal: reads the vendor's error shape; None from it means that it found nothing
@@ -123,6 +124,7 @@ class Credentials:
     parameters: Mapping[str, str] = field(default_factory=dict)
     default_lifetime: float = 3600
     rotates: bool = True
+    refresh_leeway: float = 0.0
     uses_refresh_token: bool = False
     transport: TransportSettings = field(default_factory=TransportSettings)
     read_refusal: Callable[[int, Mapping[str, Any]], Refusal | None] = standard_refusal

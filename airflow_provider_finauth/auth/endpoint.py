@@ -8,6 +8,7 @@ total deadline always hold.
 from __future__ import annotations
 
 import email.utils
+import io
 import random
 import re
 import ssl
@@ -39,6 +40,31 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 class NeverSentError(PassingError):
     """No byte of the token request can have reached the server, so it may be repeated whatever it spends."""
+
+
+class _TooLate(Exception):
+    """The deadline passed before the request's body was sent."""
+
+
+class _TimelyBody(io.BytesIO):
+    """A request body that is not sent after a deadline.
+
+    A process may be stopped at any moment, while it connects above all. When it goes on, somebody else may be
+    at it, so the last look at the clock is taken when the first byte is about to leave. Headers alone make no
+    request.
+
+    :param ends: a value of the clock's ``monotonic()``
+    """
+
+    def __init__(self, body: bytes, ends: float, clock: Clock) -> None:
+        super().__init__(body)
+        self._ends = ends
+        self._clock = clock
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._clock.monotonic() >= self._ends:
+            raise _TooLate
+        return super().read(size)
 
 
 class TokenEndpoint:
@@ -93,8 +119,10 @@ class TokenEndpoint:
         self, credentials: Credentials, request: TokenRequest, seconds: float
     ) -> Answer | FinauthError:
         where = f"Connection {credentials.conn_id!r}: the token endpoint at {credentials.token_origin}"
+        too_late = NeverSentError(f"{where} was not asked, the time for it was over.")
         if seconds <= 0:
-            return NeverSentError(f"{where} was not asked, the time for it was over.")
+            return too_late
+        body_ends = self._clock.monotonic() + seconds
         settings = credentials.transport
         timeouts = (min(settings.connect_timeout, seconds), min(settings.read_timeout, seconds))
         ends = time.monotonic() + seconds
@@ -106,12 +134,14 @@ class TokenEndpoint:
                     request.method,
                     request.url,
                     params=dict(request.params),
-                    data=request.body,
+                    data=_TimelyBody(request.body, body_ends, self._clock),
                     headers=dict(request.headers),
                     timeout=timeouts,
                     stream=True,
                 )
                 body = read_bounded(response, _MAX_ANSWER_BYTES, deadline=ends)
+            except _TooLate:
+                return too_late
             except requests.RequestException as error:
                 never_sent, failure = _never_sent(error), _reason(error, credentials)
             except TransportFault as error:

@@ -14,10 +14,12 @@ from airflow_provider_finauth.auth.forks import renew_after_fork
 from airflow_provider_finauth.exceptions import LockTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_finauth.auth.credentials import Credentials
     from airflow_provider_finauth.auth.entry import Record
+    from airflow_provider_finauth.auth.rescue import Unwritten
+    from airflow_provider_finauth.auth.shared_time import SharedTime
     from airflow_provider_finauth.auth.stores.base import Store
     from airflow_provider_finauth.auth.tokens import TokenSet
     from airflow_provider_finauth.secret import Secret
@@ -52,7 +54,8 @@ class Slot:
     :param held: the token set in use
     :param next_early: no early renewal is tried before, by the monotonic clock
     :param complained: the token set whose failed early renewal was logged
-    :param unwritten: a minted record that the store did not take, and the place that it follows
+    :param unwritten: a minted record that the store did not take
+    :param never_sent: the attempt of an intent of ours that no request has followed
     """
 
     key: str
@@ -60,7 +63,8 @@ class Slot:
     held: Held | None = None
     next_early: float = 0.0
     complained: tuple[str, int] | None = None
-    unwritten: tuple[Record, tuple[str, int] | None] | None = None
+    unwritten: Unwritten | None = None
+    never_sent: str | None = None
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[None]:
@@ -101,15 +105,26 @@ class View:
 class Memory:
     """The token sets that this process holds.
 
-    :param store: whose clock ends them
+    :param store: whose encryption makes the lineage keys
+    :param time: ends them
     :param clock: this process's
     :param on_secret: told of each token that comes from the store
+    :param on_event: told of each token that is taken into use
     """
 
-    def __init__(self, store: Store, clock: Clock, on_secret: Callable[[Secret], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        time: SharedTime,
+        clock: Clock,
+        on_secret: Callable[[Secret], None],
+        on_event: Callable[[str, Mapping[str, str | float]], None],
+    ) -> None:
         self._store = store
+        self._time = time
         self._clock = clock
         self._on_secret = on_secret
+        self._on_event = on_event
         self._guard = threading.Lock()
         self._slots: dict[str, Slot] = {}
         self._views: weakref.WeakKeyDictionary[Credentials, View] = weakref.WeakKeyDictionary()
@@ -152,6 +167,9 @@ class Memory:
         if held is not None and held.tokens == record.tokens:
             # Its windows stand since it was taken into use; the shared clock may have been set since.
             return self.usable(view)
+        if held is not None and _is_older(record, held.record):
+            # The store has lost what we know; whoever has its lock writes it back.
+            return self.usable(view, other_than=other_than)
         self.register(record)
         self.hold(view.slot, record)
         return record.tokens
@@ -159,7 +177,9 @@ class Memory:
     def hold(self, slot: Slot, record: Record) -> None:
         """Take a record into use, whatever its age."""
         tokens = record.tokens
-        ends = self._clock.monotonic() + self._remaining(tokens)
+        remaining = self._remaining(tokens)
+        ends = self._clock.monotonic() + remaining
+        self._on_event("age_at_use", {"api": record.api, "seconds": tokens.lifetime - remaining})
         slot.held = Held(
             record=record,
             fresh_until=ends - windows.advisory(tokens.lifetime, self._jitter),
@@ -174,13 +194,17 @@ class Memory:
 
     def is_usable(self, tokens: TokenSet) -> bool:
         """Tell whether a stored token set's access token may still be used."""
-        return tokens.access_token is not None and (
-            self._remaining(tokens) > windows.mandatory(tokens.lifetime)
-        )
+        return self.seconds_left(tokens) > 0
+
+    def seconds_left(self, tokens: TokenSet) -> float:
+        """Tell how long a token set's access token may still be used."""
+        if tokens.access_token is None:
+            return 0.0
+        return max(0.0, self._remaining(tokens) - windows.mandatory(tokens.lifetime))
 
     def _remaining(self, tokens: TokenSet) -> float:
         # A clock that was set back must not lengthen a token's life.
-        return min(tokens.expires_at - self._store.now(), tokens.lifetime)
+        return min(tokens.expires_at - self._time.now(), tokens.lifetime)
 
     def after_fork(self) -> None:
         """Give a forked child locks of its own, and a jitter of its own."""
@@ -188,3 +212,7 @@ class Memory:
         self._jitter = windows.draw_jitter()
         for slot in self._slots.values():
             slot.lock = threading.Lock()
+
+
+def _is_older(record: Record, held: Record) -> bool:
+    return record.tokens.lineage == held.tokens.lineage and record.tokens.generation < held.tokens.generation

@@ -22,12 +22,14 @@ _MAX_WRITES = 5
 class Found:
     """What stands in the store under a lineage key.
 
-    :param revision: to be followed by the next write
+    :param revision: to be followed by the next write; 0 where nothing ever stood
     :param record: None where nothing (readable) stands
+    :param reached: whether the store could be asked
     """
 
     revision: int
     record: Record | None
+    reached: bool = True
 
     @property
     def place(self) -> tuple[str, int] | None:
@@ -43,6 +45,7 @@ class Lineages:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._complained = False
 
     def read(self, credentials: Credentials, key: str, *, overrule: bool = False) -> Found:
         """Give the standing record.
@@ -51,10 +54,12 @@ class Lineages:
         left of a person's consent, it is not touched.
 
         :param overrule: count a damaged record as none whatever the grant, since a new consent replaces it
-        :raises StoreUnavailableError: the store cannot be asked, or an authorised grant's record is damaged
+        :raises StoreUnavailableError: an authorised grant's record is damaged or cannot be looked at: asking
+            for a token blind could lose the grant
         """
         try:
-            entry = self._store.read(key)
+            entry = self._store.read(key, surely=not credentials.starts_over_alone)
+            self._complained = False
             if entry is None or not entry.payload:
                 return Found(entry.revision if entry else 0, None)
             try:
@@ -74,7 +79,22 @@ class Lineages:
                 f"{self._store.name!r} cannot be read and was left as it is. {error} "
                 f"Give the store its former store_key back, or begin anew: {credentials.reauthorize}"
             )
+        except StoreUnavailableError as error:
+            if not credentials.starts_over_alone:
+                raise
+            self.complain(credentials, error)
+            return Found(0, None, reached=False)
         raise failure
+
+    def complain(self, credentials: Credentials, error: StoreUnavailableError) -> None:
+        """Say once that a grant that starts over alone goes on without the store."""
+        if not self._complained:
+            self._complained = True
+            _log.warning(
+                "Connection %r: tokens are not shared for now, each process asks for its own. %s",
+                credentials.conn_id,
+                error,
+            )
 
     def write(self, credentials: Credentials, key: str, followed: Found, record: Record) -> Record:
         """Write the record that follows ``followed``, and give the one that stands then.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -47,10 +48,12 @@ class Refusals:
     """The memory of refusals in a store. Calls are made under the lineage's lock.
 
     :param store: where they are kept
+    :param on_event: told of each refusal that is served from memory
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, on_event: Callable[[str, Mapping[str, str | float]], None]) -> None:
         self._store = store
+        self._on_event = on_event
 
     def check_client(self, credentials: Credentials) -> bool:
         """Raise what the token endpoint said of these credentials, while that is not to be asked again.
@@ -60,18 +63,20 @@ class Refusals:
         """
         refusal = self._read(self._client_key(credentials))
         if self._stands(refusal):
+            self._on_event("refusal_served", {"api": credentials.api})
             raise InvalidClientError(
                 f"{refusal.message} {_when(refusal)}", code=refusal.code, status=refusal.status
             )
         return refusal.count > 0
 
-    def check_refresh_token(self, refresh_token: Secret) -> None:
+    def check_refresh_token(self, credentials: Credentials, refresh_token: Secret) -> None:
         """Raise if the token endpoint has refused this refresh token, while it is not to be asked again.
 
         :raises ReauthorizationRequiredError: the refusal
         """
         refusal = self._read(_refresh_key(refresh_token))
         if self._stands(refusal):
+            self._on_event("refusal_served", {"api": credentials.api})
             raise ReauthorizationRequiredError(f"{refusal.message} {_when(refusal)}")
 
     def record_client(self, credentials: Credentials, error: InvalidClientError) -> None:

@@ -106,7 +106,7 @@ class Seeds:
 
     def _read(self, credentials: Credentials, seed: Secret) -> _Claim:
         try:
-            entry = self._store.read(_key(seed))
+            entry = self._store.read(_key(seed), surely=True)
             if entry is None or not entry.payload:
                 return _Claim(entry.revision if entry else 0)
             try:

@@ -9,7 +9,9 @@ import typer
 from airflow_provider_finauth import __version__
 from airflow_provider_finauth.cli.authorize import authorize
 from airflow_provider_finauth.cli.sandbox import sandbox
+from airflow_provider_finauth.cli.store import store
 from airflow_provider_finauth.cli.token import token
+from airflow_provider_finauth.cli.tokens import tokens
 
 app = typer.Typer(
     name="finauth",
@@ -20,6 +22,8 @@ app = typer.Typer(
 )
 app.command()(authorize)
 app.command()(token)
+app.add_typer(tokens)
+app.add_typer(store)
 app.command()(sandbox)
 
 
@@ -35,4 +39,4 @@ def finauth(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Authorise Airflow connections, look at a token, try the APIs offline."""
+    """Authorise Airflow connections, look after their tokens, try the APIs offline."""

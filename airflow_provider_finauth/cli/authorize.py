@@ -64,7 +64,7 @@ def authorize(
     For connections of type luca (auth_method oauth2 or oauth21) and oauth2api (grant authorization_code).
     """
     from airflow_provider_finauth.auth.endpoint import TokenEndpoint
-    from airflow_provider_finauth.cli.hooks import hook_of
+    from airflow_provider_finauth.hooks.chosen import hook_of
     from airflow_provider_finauth.runtime.brokers import broker
 
     hook = hook_of(conn_id)

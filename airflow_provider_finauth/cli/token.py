@@ -31,7 +31,7 @@ def token(
             "A token is shown on a terminal only, not to a pipe or a file. In a program use a hook: its "
             "get_conn() gives a session that authenticates itself."
         )
-    from airflow_provider_finauth.cli.hooks import hook_of
+    from airflow_provider_finauth.hooks.chosen import hook_of
 
     hook = hook_of(conn_id)
     profile = hook.api.profile

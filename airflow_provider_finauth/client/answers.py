@@ -74,12 +74,14 @@ def without_errors(
     if action == "wait":
         named = parse_retry_after(graphql.retry_after_of(deciding), now=exchange.clock.wall())
         wait = exchange.named_wait(response) if named is None else named
+        if wait is not None:
+            exchange.session.cooling.note(wait)
     error = _typed(exchange, failure, said, action, wait)
     untouched = exchange.safe or "data" not in whole
     if action == "authenticate" and untouched:
         raise Refused(error)
     if (action == "wait" and untouched) or (action == "retry" and exchange.safe):
-        raise Again(error, retry_after=wait)
+        raise Again(error, retry_after=wait, limited=action == "wait")
     raise error
 
 

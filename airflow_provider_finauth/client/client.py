@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_finauth.auth.authorizer import Authorizer
+    from airflow_provider_finauth.auth.cooldown import CoolDowns
     from airflow_provider_finauth.client.paging.base import Page, Pull, Request
     from airflow_provider_finauth.client.params import Params
     from airflow_provider_finauth.client.profile import Profile
@@ -37,6 +38,7 @@ class ApiClient:
     :param authorizer: gives the ``Authorization`` header of each request
     :param clock: what tells the time and waits
     :param session_class: what :attr:`session` is one of
+    :param cooldowns: what servers have asked for; None where nothing is shared
     :raises ConfigurationError: a certificate cannot be used
     """
 
@@ -47,11 +49,12 @@ class ApiClient:
         *,
         clock: Clock = SYSTEM_CLOCK,
         session_class: type[AuthenticatedSession] = AuthenticatedSession,
+        cooldowns: CoolDowns | None = None,
     ) -> None:
         self._profile = profile
         self._authorizer = authorizer
         self._clock = clock
-        self._session = session_class(profile, authorizer, clock=clock)
+        self._session = session_class(profile, authorizer, clock=clock, cooldowns=cooldowns)
 
     @property
     def session(self) -> AuthenticatedSession:

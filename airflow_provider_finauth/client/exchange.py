@@ -15,8 +15,7 @@ from airflow_provider_finauth.client.retry import (
     Tries,
     before_sending,
     is_passing,
-    parse_date,
-    parse_retry_after,
+    named_wait,
     passes_by,
 )
 from airflow_provider_finauth.exceptions import ApiError, FinauthError, SubscriptionKeyError
@@ -74,6 +73,7 @@ class Exchange(Generic[_T]):
     used: Secret = field(default_factory=lambda: Secret(""), init=False, repr=False)
     _prepared: requests.PreparedRequest = field(init=False, repr=False)
     _replaced: bool = field(default=False, init=False)
+    _ends: float = field(default=0.0, init=False)
 
     def perform(self) -> _T:
         """Send until there is a good answer.
@@ -81,7 +81,10 @@ class Exchange(Generic[_T]):
         :raises FinauthError: there will be none
         """
         self._prepared = self._prepare()
-        tries = Tries(self.clock, self.profile.retry_deadline, self.profile.max_attempts)
+        self._ends = self.clock.monotonic() + self.profile.retry_deadline
+        tries = Tries(
+            self.clock, self.profile.retry_deadline, self.profile.max_attempts, on_pause=self._note_pause
+        )
         return tries.run(self._attempt)
 
     def failure(self, response: requests.Response, *, about: Any = None) -> Failure:
@@ -96,10 +99,13 @@ class Exchange(Generic[_T]):
         return errors.redactor(self.profile, Secret(self.used.reveal().rpartition(" ")[2]))
 
     def named_wait(self, response: requests.Response) -> float | None:
-        """Give the wait that an answer asks for; a date is compared with the server's own clock."""
-        sent_at = parse_date(response.headers.get("Date"))
-        now = self.clock.wall() if sent_at is None else sent_at
-        return parse_retry_after(response.headers.get("Retry-After"), now=now)
+        """Give the wait that an answer asks for."""
+        return named_wait(response, now=self.clock.wall())
+
+    def _note_pause(self, failure: Again, seconds: float) -> None:
+        # Where the server named the wait, it was noted when it did.
+        if failure.limited and failure.retry_after is None:
+            self.session.cooling.note(seconds)
 
     def _prepare(self) -> requests.PreparedRequest:
         try:
@@ -141,7 +147,11 @@ class Exchange(Generic[_T]):
         with session.pace.slot():
             try:
                 response, self.used = session.attempt(
-                    self._prepared, authorization=authorization, allow_redirects=True, **settings
+                    self._prepared,
+                    authorization=authorization,
+                    ends=self._ends,
+                    allow_redirects=True,
+                    **settings,
                 )
                 # The body's clock is the system's: it is measured while bytes come.
                 deadline = time.monotonic() + self.profile.retry_deadline
@@ -175,7 +185,7 @@ class Exchange(Generic[_T]):
         if status == 401 and not isinstance(error, SubscriptionKeyError):
             raise Refused(error)
         if not error.permanent and (status == 429 or (self.safe and is_passing(status))):
-            raise Again(error, retry_after=wait)
+            raise Again(error, retry_after=wait, limited=status == 429)
         raise error
 
 

@@ -64,13 +64,15 @@ class Pace:
         with self._slots:
             self._mine.held = True
             try:
-                if self._interval:
-                    self._take_turn()
+                self.take_turn()
                 yield
             finally:
                 self._mine.held = False
 
-    def _take_turn(self) -> None:
+    def take_turn(self) -> None:
+        """Wait until the next request may leave; whoever let its turn pass by takes another."""
+        if not self._interval:
+            return
         with self._lock:
             now = self._clock.monotonic()
             turn = max(now, self._free_at)

@@ -48,12 +48,16 @@ class Again(Exception):
 
     :param error: what to raise if there is no other try
     :param retry_after: the wait that the server named
+    :param limited: the server asked to wait, whether or not it named how long
     """
 
-    def __init__(self, error: FinauthError, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, error: FinauthError, *, retry_after: float | None = None, limited: bool = False
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.retry_after = retry_after
+        self.limited = limited
 
 
 def is_passing(status: int) -> bool:
@@ -76,6 +80,20 @@ def parse_retry_after(value: Any, *, now: float) -> float | None:
     if moment is None:
         return None
     return min(max(0.0, moment - now), LONGEST_WAIT)
+
+
+def named_wait(response: requests.Response, *, now: float) -> float | None:
+    """Give the wait that an answer asks for; a date is compared with the server's own clock.
+
+    :param now: the epoch seconds by our clock, for a server that does not tell the time
+    """
+    sent_at = parse_date(response.headers.get("Date"))
+    return parse_retry_after(response.headers.get("Retry-After"), now=now if sent_at is None else sent_at)
+
+
+def spread(seconds: float, draw: Callable[[], float]) -> float:
+    """Add a little to a wait, so that those who were told the same do not come back together."""
+    return seconds + draw() * min(1.0, seconds / 10)
 
 
 def parse_date(value: str | None) -> float | None:
@@ -130,12 +148,14 @@ class Tries:
     :param attempts: the most tries, not counting those after which the server named a wait of a second or
         more
     :param draw: gives a number from 0 to 1, for the jitter
+    :param on_pause: told of each pause before it begins: the failure, and seconds
     """
 
     clock: Clock
     deadline: float
     attempts: int
     draw: Callable[[], float] = random.random
+    on_pause: Callable[[Again, float], None] = lambda failure, seconds: None
     failed: int = field(default=0, init=False)
 
     def run(self, attempt: Callable[[], _T]) -> _T:
@@ -164,6 +184,7 @@ class Tries:
 
         def note(state: tenacity.RetryCallState) -> None:
             _log.info("%s Trying again in %.1f s.", _failure(state), state.upcoming_sleep)
+            self.on_pause(_failure(state), state.upcoming_sleep)
 
         def give_up(state: tenacity.RetryCallState) -> Any:
             raise _failure(state).error from None
@@ -183,8 +204,7 @@ class Tries:
         if named is None or named < _SHORTEST_WAIT:
             self.failed += 1
         if named is not None:
-            # A little more than asked for, so that those who were told the same do not come together.
-            return named + self.draw() * min(1.0, named / 10)
+            return spread(named, self.draw)
         ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * math.pow(2, min(self.failed, 10)))
         return ceiling * self.draw()
 

@@ -10,6 +10,7 @@ import requests
 from requests.utils import rewind_body
 
 from airflow_provider_finauth.auth.credentials import FixedCredentials
+from airflow_provider_finauth.client.cooling import Cooling
 from airflow_provider_finauth.client.errors import read_failure
 from airflow_provider_finauth.client.pace import shared_pace
 from airflow_provider_finauth.exceptions import ConfigurationError, SubscriptionKeyError
@@ -25,6 +26,7 @@ from airflow_provider_finauth.transport.tls import CertificateError
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.auth.authorizer import Authorizer
+    from airflow_provider_finauth.auth.cooldown import CoolDowns
     from airflow_provider_finauth.client.profile import Profile
     from airflow_provider_finauth.secret import Secret
     from airflow_provider_finauth.transport.clock import Clock
@@ -40,15 +42,24 @@ class AuthenticatedSession(OriginSession):
     It is what ``hook.get_conn()`` gives: hand it to any library that takes a session. The token is asked
     for with each request, so a session may be kept for as long as one likes. A 401 is answered by one other
     token and one replay, since a request that met a 401 was not processed. The connection's own credentials
-    replace an ``Authorization`` header of the caller.
+    replace an ``Authorization`` header of the caller. While the API has asked to wait, whichever task it
+    asked, nothing is sent.
 
     :param profile: what is particular to the connection
     :param authorizer: gives the ``Authorization`` header
     :param clock: what tells the time and waits
+    :param cooldowns: what servers have asked for; None where nothing is shared
     :raises ConfigurationError: a certificate cannot be used
     """
 
-    def __init__(self, profile: Profile, authorizer: Authorizer, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        authorizer: Authorizer,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        cooldowns: CoolDowns | None = None,
+    ) -> None:
         try:
             super().__init__(
                 profile.transport, profile.known_origins, pool_size=max(10, profile.max_concurrency)
@@ -68,6 +79,7 @@ class AuthenticatedSession(OriginSession):
             requests_per_second=profile.requests_per_second,
             max_concurrency=profile.max_concurrency,
         )
+        self.cooling = Cooling(cooldowns, profile, clock)
         # Luca labels its JSON text/html unless it is asked for.
         self.headers["Accept"] = "application/json"
         self.headers.update(profile.headers)
@@ -91,17 +103,28 @@ class AuthenticatedSession(OriginSession):
             return self.attempt(request, authorization=fresh, **kwargs)[0]
 
     def attempt(
-        self, request: requests.PreparedRequest, *, authorization: Secret | None = None, **kwargs: Any
+        self,
+        request: requests.PreparedRequest,
+        *,
+        authorization: Secret | None = None,
+        ends: float | None = None,
+        **kwargs: Any,
     ) -> tuple[requests.Response, Secret]:
-        """Send once, without pace and replay.
+        """Send once, without replay, as soon as no cool-down forbids it.
 
         :param authorization: the header to use; asked of the authorizer if not given
+        :param ends: a value of the clock's ``monotonic()`` that no wait goes beyond
         :return: the answer, and the header that was used
+        :raises RateLimitedError: a cool-down lasts longer; nothing was sent
         """
         self.require_known(request.url or "")
         # What cannot be sent needs no token.
         require_sendable(request)
+        # Looked at last: getting a token may have taken longer than others needed to be told to wait.
         used = self._authorizer.authorization() if authorization is None else authorization
+        while self.cooling.waited(request, ends):
+            self.pace.take_turn()
+            used = self._authorizer.authorization() if authorization is None else authorization
         # A copy, so that the caller's object never carries a secret, or an outdated one into its next try.
         outgoing = request.copy()
         outgoing.headers.pop("Authorization", None)
@@ -120,6 +143,7 @@ class AuthenticatedSession(OriginSession):
         except requests.RequestException as error:
             fault = error
         else:
+            self.cooling.heed(response)
             if response.is_redirect and outgoing.method not in FOLLOWS_REDIRECTS:
                 # Not followed; where it leads is judged all the same, as that of a read is.
                 self.known_target(response)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -50,6 +51,17 @@ class Api(Protocol):
 
     def probe(self, client: ApiClient) -> None:
         """Make one cheap read."""
+
+
+class Renewed(NamedTuple):
+    """What a renewal gave.
+
+    :param tokens: the token set; its repr shows nothing
+    :param is_new: whether another one stood there before
+    """
+
+    tokens: TokenSet
+    is_new: bool
 
 
 A = TypeVar("A", bound=Api)
@@ -134,7 +146,12 @@ class FinauthHook(BaseHook, Generic[A]):
 
     def _client(self, profile: Profile, tokens: Broker) -> ApiClient:
         profile = replace(profile, max_response_bytes=read_config().max_response_bytes)
-        return ApiClient(profile, make_authorizer(tokens, profile.credentials), session_class=HookSession)
+        return ApiClient(
+            profile,
+            make_authorizer(tokens, profile.credentials),
+            session_class=HookSession,
+            cooldowns=tokens.cooldowns,
+        )
 
     def get_conn(self) -> requests.Session:
         """Give a ``requests.Session`` that authenticates itself: hand it to any library that takes one.
@@ -257,6 +274,22 @@ class FinauthHook(BaseHook, Generic[A]):
         """
         with airflow_errors():
             return broker().token(self._credentials)
+
+    def renew_token(self, *, at_least: float = math.inf) -> Renewed:
+        """Give a token set that may be used for so many seconds more, obtained or refreshed if need be.
+
+        :param at_least: seconds; infinity for a new one in any case
+        :raises ConfigurationError: the connection authenticates with a fixed key
+        """
+        with airflow_errors():
+            tokens, credentials = broker(), self._credentials
+            before = None
+            # Without a store those grants that start over alone go on, and what stood there is not known.
+            with suppress(StoreUnavailableError):
+                before = tokens.stored(credentials)
+            renewed = tokens.renew(credentials, at_least=at_least)
+            stood = before is not None and before.access_token == renewed.access_token
+            return Renewed(renewed, is_new=not stood)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection: one token and one cheap read, with nothing kept.

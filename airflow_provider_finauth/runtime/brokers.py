@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth.broker import Broker
+from airflow_provider_finauth.auth.cooldown import CoolDowns
 from airflow_provider_finauth.auth.sealer import Sealer
 from airflow_provider_finauth.auth.stores.file import FileStore
 from airflow_provider_finauth.auth.stores.memory import MemoryStore
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.runtime import door
-from airflow_provider_finauth.runtime.config import Config, lock_folder, read_config
+from airflow_provider_finauth.runtime.config import SERVER_STORES, Config, lock_folder, read_config
+from airflow_provider_finauth.runtime.store_connections import server_store
 from airflow_provider_finauth.runtime.variable_store import VariableStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from airflow_provider_finauth.auth.stores.base import Store
 
 _brokers: dict[Config, Broker] = {}
+
+# Of these the seconds are all there is to tell, and a timer counts its values besides.
+_MEASURES = frozenset({"lock_wait", "age_at_use"})
 
 
 def broker() -> Broker:
@@ -32,24 +38,27 @@ def broker() -> Broker:
     found = _brokers.get(config)
     if found is None:
         # Of two threads that come here at once both must get the one that is kept; making one costs nothing.
-        found = _brokers.setdefault(config, _broker(store(config), config.lock_timeout))
+        found = _brokers.setdefault(config, _shared_broker(config))
     return found
 
 
 def memory_broker() -> Broker:
     """Give a broker that shares nothing with anybody: for connection tests, which must leave no trace."""
-    return _broker(MemoryStore(), read_config().lock_timeout)
+    return _broker(MemoryStore(), read_config())
 
 
 def store(config: Config) -> Store:
     """Make the token store that a configuration names.
 
-    :raises ConfigurationError: it has no key to encrypt with
+    :raises ConfigurationError: it has no key to encrypt with, or what says where it is cannot be used
+    :raises FinauthError: the connection that says where it is cannot be read
     """
     if config.token_store == "memory":
         return MemoryStore()
     if config.token_folder is not None:
         return FileStore(config.token_folder, Sealer(_file_key(config)))
+    if config.token_store in SERVER_STORES:
+        return server_store(config)
     return VariableStore(lock_folder(config), config.store_key)
 
 
@@ -64,14 +73,35 @@ def _file_key(config: Config) -> str:
     return key
 
 
-def _broker(kept_in: Store, lock_timeout: float) -> Broker:
-    return Broker(kept_in, lock_timeout=lock_timeout, on_secret=door.mask_token, on_event=_report)
+def _shared_broker(config: Config) -> Broker:
+    kept_in = store(config)
+    # What is shared with nobody needs no files beside it.
+    folder = lock_folder(config) if kept_in.durable else None
+    return _broker(kept_in, config, rescue_folder=folder, cooldowns=CoolDowns(kept_in, folder))
+
+
+def _broker(
+    kept_in: Store,
+    config: Config,
+    *,
+    rescue_folder: Path | None = None,
+    cooldowns: CoolDowns | None = None,
+) -> Broker:
+    return Broker(
+        kept_in,
+        lock_timeout=config.lock_timeout,
+        rescue_folder=rescue_folder,
+        cooldowns=cooldowns,
+        on_secret=door.mask_token,
+        on_event=_report,
+    )
 
 
 def _report(event: str, labels: Mapping[str, str | float]) -> None:
     # A number as a tag would make a time series of each value.
     tags = {name: value for name, value in labels.items() if isinstance(value, str)}
-    door.count(f"finauth.token.{event}", tags)
-    seconds = labels.get("seconds")
-    if isinstance(seconds, float):
-        door.timing(f"finauth.token.{event}.duration", seconds, tags)
+    name, seconds = f"finauth.token.{event}", labels.get("seconds")
+    if event not in _MEASURES:
+        door.count(name, tags)
+    if seconds is not None:
+        door.timing(name if event in _MEASURES else f"{name}.duration", float(seconds), tags)

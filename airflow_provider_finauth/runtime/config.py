@@ -15,20 +15,25 @@ from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.runtime import door
 from airflow_provider_finauth.secret import Secret
 
-STORES = ("variable", "file:///path/to/folder", "memory")
+STORES = ("variable", "sql", "redis", "file:///path/to/folder", "memory")
+# The stores on a server, and the words by which their addresses begin.
+SERVER_STORES = ("sql", "redis")
+_ADDRESSES = {"redis": "redis", "rediss": "redis", "unix": "redis", "postgres": "sql", "postgresql": "sql"}
 
 
 @dataclass(frozen=True)
 class Config:
     """What ``[finauth]`` says.
 
-    :param token_store: ``variable``, ``file`` or ``memory``
+    :param token_store: ``variable``, ``sql``, ``redis``, ``file`` or ``memory``
     :param token_folder: the folder of ``file``
+    :param token_store_conn_id: the connection that says where ``sql`` or ``redis`` is
     :param lock_dir: the folder of lock files that is configured; None for the default one
     """
 
     token_store: str
     token_folder: Path | None
+    token_store_conn_id: str | None
     store_key: Secret | None = field(repr=False)
     max_xcom_records: int
     max_xcom_bytes: int
@@ -48,6 +53,7 @@ def read_config() -> Config:
     return Config(
         token_store=token_store,
         token_folder=token_folder,
+        token_store_conn_id=_text("token_store_conn_id"),
         store_key=Secret(store_key) if store_key else None,
         max_xcom_records=_whole("max_xcom_records"),
         max_xcom_bytes=_whole("max_xcom_bytes"),
@@ -120,10 +126,17 @@ def _seconds(option: str) -> float:
 
 def _token_store() -> tuple[str, Path | None]:
     text = _text("token_store") or ""
-    if text in ("variable", "memory"):
+    if text in ("variable", "memory", *SERVER_STORES):
         return text, None
     parts = urlsplit(text)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.strip("/"):
         return "file", Path(unquote(parts.path))
     # Only the scheme is repeated: an address of a store may hold a password.
+    meant = _ADDRESSES.get(parts.scheme.partition("+")[0])
+    if meant is not None:
+        raise _wrong(
+            "token_store",
+            f"an address does not belong here; set it to '{meant}', put the address into an Airflow "
+            "connection, and that connection's id into token_store_conn_id",
+        )
     raise _wrong("token_store", f"'{parts.scheme or text}' is unknown; use one of: {', '.join(STORES)}")

@@ -63,6 +63,7 @@ class AirflowConnection:
     login: str | None = field(repr=False)
     password: str | None = field(repr=False)
     port: int | None = field(repr=False)
+    schema: str | None = field(repr=False)
     extra: Mapping[str, Any] = field(repr=False)
 
 
@@ -164,6 +165,7 @@ def _connection(conn_id: str) -> AirflowConnection:
         login=found.login,
         password=found.password,
         port=found.port,
+        schema=found.schema,
         extra=_decoded(conn_id, found.extra),
     )
 

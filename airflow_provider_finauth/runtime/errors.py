@@ -46,6 +46,12 @@ class ResultTooLargeError(exceptions.ResultTooLargeError, AirflowFailException):
     """The result is larger than its destination takes."""
 
 
+class TokensNotRenewedError(exceptions.TokensNotRenewedError, AirflowFailException):
+    """None of the connections that got no token will get one by another try."""
+
+    permanent = True
+
+
 _FINAL: dict[type[FinauthError], type[FinauthError]] = {
     exceptions.ConfigurationError: ConfigurationError,
     exceptions.InvalidClientError: InvalidClientError,

@@ -1,22 +1,32 @@
 """The default token store: Airflow's Variables, in the metadata database, shared by all workers.
 
 Nothing has to be set up for it. What it cannot do is compare and set: its lock is a lock file, which binds
-the processes that share ``[finauth] lock_dir``. For grants that start over alone more is not needed.
+the processes that share ``[finauth] lock_dir``. For grants that start over alone more is not needed: each of
+their entries is one Variable. How the others are kept is told in
+:mod:`~airflow_provider_finauth.runtime.variable_grants`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth.forks import renew_after_fork
 from airflow_provider_finauth.auth.sealer import Sealer, Undecryptable, random_key
-from airflow_provider_finauth.auth.stores.base import Conflict, Entry, UnreadableEntry
+from airflow_provider_finauth.auth.stores.base import Conflict, Entry, Hold, UnreadableEntry
 from airflow_provider_finauth.auth.stores.flock import file_lock
 from airflow_provider_finauth.exceptions import StoreUnavailableError
 from airflow_provider_finauth.runtime import door
+from airflow_provider_finauth.runtime.variable_grants import GRANT_PREFIX, Content, Grants, newest
+from airflow_provider_finauth.runtime.variable_parts import (
+    PREFIX,
+    Part,
+    key_hash,
+    probe,
+    put,
+    variable_name,
+)
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
@@ -27,12 +37,8 @@ if TYPE_CHECKING:
 
 # Its name holds a word that Airflow redacts: the value is hidden in the UI and masked in logs.
 KEY_VARIABLE = "finauth_token_key"
-# No such word here: Airflow's masker would register each whole value at each read, which becomes slow beyond
-# measure. The values are encrypted.
-PREFIX = "finauth_lineage_"
 
 _KEY_DESCRIPTION = "Encrypts the tokens in the Variables finauth_lineage_…: without it they are lost."
-_DESCRIPTION = "A token of airflow-provider-finauth, encrypted. Not to be edited."
 
 # Longer than it takes another host, which saw no key either, to write its own.
 _KEY_SETTLES = 2.0
@@ -40,28 +46,33 @@ _KEY_SETTLES = 2.0
 _WRITE_TIMEOUT = 60.0
 
 
-class _Value(NamedTuple):
-    key: str
-    revision: int
-    sealed: str
-
-
 class VariableStore:
-    """Keeps each entry in a Variable of its own, encrypted by us.
+    """Keeps each entry in a Variable of its own, an authorised grant's in several, encrypted by us.
 
     :param locks: the folder of lock files
     :param store_key: encrypts what is kept; without it the random key in ``finauth_token_key`` does
     :param clock: the time
+    :param settles: seconds that the intent of a refresh has to stand before it counts; longer than Airflow
+        takes to read a Variable and write it
     """
 
     name = "variable"
     durable = True
     reach = "processes that share [finauth] lock_dir"
+    binds_all = False
 
-    def __init__(self, locks: Path, store_key: Secret | None = None, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        locks: Path,
+        store_key: Secret | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        settles: float = 3.0,
+    ) -> None:
         self._locks = locks
         self._store_key = store_key
         self._clock = clock
+        self._grants = Grants(lambda: self.sealer, clock, settles)
         self._sealer: Sealer | None = None
         self._guard = threading.Lock()
         renew_after_fork(self)
@@ -76,50 +87,77 @@ class VariableStore:
                     self._sealer = Sealer(key)
         return self._sealer
 
-    def read(self, key: str) -> Entry | None:
-        value = self._load(key)
-        if value is None:
+    def init(self) -> None:
+        _ = self.sealer
+
+    def problems(self) -> list[str]:
+        return []
+
+    def read(self, key: str, *, surely: bool = False) -> Entry | None:
+        if _is_grant(key):
+            return self._grants.read(key, surely=surely)
+        part = _load(key)
+        if part is None and surely:
+            probe()
+            part = _load(key)
+        if part is None:
             return None
-        if not value.sealed:
-            return Entry(value.revision, b"")
+        if not part.sealed:
+            return Entry(part.revision, b"")
         try:
-            return Entry(value.revision, self.sealer.open(value.sealed))
+            return Entry(part.revision, self.sealer.open(part.sealed))
         except Undecryptable:
             raise UnreadableEntry(
-                f"The Variable '{_variable(key)}' was encrypted with another key, or is damaged. Bring back "
-                f"the former [finauth] store_key or Variable '{KEY_VARIABLE}', or delete '{_variable(key)}'.",
-                revision=value.revision,
+                f"The Variable '{variable_name(key)}' was encrypted with another key, or is damaged. Bring "
+                f"back the former [finauth] store_key or Variable '{KEY_VARIABLE}', or delete "
+                f"'{variable_name(key)}'.",
+                revision=part.revision,
             ) from None
 
-    def write(self, key: str, payload: bytes, *, follows: int) -> int:
+    def write(self, key: str, payload: bytes, *, follows: int, under: Hold | None = None) -> int:
         """Keep a payload. One step among processes that share the lock folder; elsewhere two.
 
-        :raises Conflict: another revision stands there
+        :raises Conflict: another revision stands there, or another process's intent
         """
-        self._replace(key, self.sealer.seal(payload), follows)
+        if _is_grant(key):
+            content = Content.of(payload)
+            del payload  # no traceback from here on shows it
+            with self._writing(key):
+                claim = self._grants.write(key, content, follows=follows)
+            if claim is not None:
+                self._grants.settle(claim)
+            return follows + 1
+        sealed = self.sealer.seal(payload)
+        del payload
+        with self._writing(key):
+            part = _load_or_damaged(key)
+            revision = part.revision if part else 0
+            if revision != follows:
+                raise Conflict(f"the entry is at revision {revision}, not {follows}")
+            put(variable_name(key), Part(key, follows + 1, sealed))
         return follows + 1
 
     def list(self) -> list[str]:
-        keys = []
+        kept: dict[str, list[Part]] = {}
         for name in door.variable_keys(PREFIX) or ():
             text = door.variable_get(name)
-            try:
-                value = _parse(text) if text else None
-            except ValueError:
-                continue
-            if value is not None and value.sealed:
-                keys.append(value.key)
-        return keys
+            with suppress(ValueError):
+                part = Part.from_text(text or "")
+                kept.setdefault(part.key, []).append(part)
+        return [key for key, parts in kept.items() if (counts := newest(parts)) is not None and counts.sealed]
 
     def delete(self, key: str) -> None:
-        # The Variable stays, with its revision only: a new entry must not look like one that was read before.
         with self._writing(key):
-            value = self._load_or_damaged(key)
-            if value is not None and value.sealed:
-                self._save(_Value(key, value.revision + 1, ""))
+            if _is_grant(key):
+                self._grants.delete(key)
+                return
+            # The Variable stays, with its revision: a new entry must not look like one that was read before.
+            part = _load_or_damaged(key)
+            if part is not None and part.sealed:
+                put(variable_name(key), Part(key, part.revision + 1, ""))
 
-    def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
-        return file_lock(self._locks / f"{_hash(key)}.lock", timeout, clock=self._clock)
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[Hold]:
+        return file_lock(self._locks / f"{key_hash(key)}.lock", timeout, clock=self._clock)
 
     def now(self) -> float:
         return self._clock.wall()
@@ -128,36 +166,8 @@ class VariableStore:
         """Make the lock that a forked child must not share."""
         self._guard = threading.Lock()
 
-    def _replace(self, key: str, sealed: str, follows: int) -> None:
-        with self._writing(key):
-            value = self._load_or_damaged(key)
-            revision = value.revision if value else 0
-            if revision != follows:
-                raise Conflict(f"the entry is at revision {revision}, not {follows}")
-            self._save(_Value(key, follows + 1, sealed))
-
-    def _writing(self, key: str) -> AbstractContextManager[None]:
-        return file_lock(self._locks / f"{_hash(key)}.write", _WRITE_TIMEOUT, clock=self._clock)
-
-    def _load(self, key: str) -> _Value | None:
-        text = door.variable_get(_variable(key))
-        if not text:
-            return None
-        try:
-            return _parse(text)
-        except ValueError:
-            raise UnreadableEntry(
-                f"The Variable '{_variable(key)}' is damaged. Delete it; the token is then asked for anew."
-            ) from None
-
-    def _load_or_damaged(self, key: str) -> _Value | None:
-        try:
-            return self._load(key)
-        except UnreadableEntry:
-            return _Value(key, 0, "damaged")
-
-    def _save(self, value: _Value) -> None:
-        door.variable_set(_variable(value.key), json.dumps(value._asdict()), description=_DESCRIPTION)
+    def _writing(self, key: str) -> AbstractContextManager[Hold]:
+        return file_lock(self._locks / f"{key_hash(key)}.write", _WRITE_TIMEOUT, clock=self._clock)
 
     def _common_key(self) -> str:
         """Read the key that all share, or make it.
@@ -182,21 +192,24 @@ class VariableStore:
         return key
 
 
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()[:40]
+def _is_grant(key: str) -> bool:
+    return key.startswith(GRANT_PREFIX)
 
 
-def _variable(key: str) -> str:
-    return f"{PREFIX}{_hash(key)}"
-
-
-def _parse(text: str) -> _Value:
-    """Read a Variable's value.
-
-    :raises ValueError: it is damaged
-    """
+def _load(key: str) -> Part | None:
+    text = door.variable_get(variable_name(key))
+    if not text:
+        return None
     try:
-        value = json.loads(text)
-        return _Value(str(value["key"]), int(value["revision"]), str(value["sealed"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError("not an entry") from error
+        return Part.from_text(text)
+    except ValueError:
+        raise UnreadableEntry(
+            f"The Variable '{variable_name(key)}' is damaged. Delete it; the token is then asked for anew."
+        ) from None
+
+
+def _load_or_damaged(key: str) -> Part | None:
+    try:
+        return _load(key)
+    except UnreadableEntry:
+        return Part(key, 0, "damaged")

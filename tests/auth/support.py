@@ -46,12 +46,16 @@ class FakeClock(Clock):
 
 
 class FakeEndpoint(TokenEndpoint):
-    """Answers token requests from a script, then with a new token each time."""
+    """Answers token requests from a script, then with a new token each time.
+
+    ``down`` is what it fails with as long as it is set.
+    """
 
     def __init__(self, clock: Clock, *, lifetime: float = 3600, refresh_tokens: bool = False) -> None:
         super().__init__(clock=clock)
         self.lifetime = lifetime
         self.refresh_tokens = refresh_tokens
+        self.down: FinauthError | None = None
         self.requests: list[TokenRequest] = []
         self.script: list[FinauthError | dict[str, Any] | Callable[[], None]] = []
         self._guard = threading.Lock()
@@ -60,6 +64,8 @@ class FakeEndpoint(TokenEndpoint):
         with self._guard:
             began = self._clock.monotonic()
             self.requests.append(request)
+            if self.down is not None:
+                raise self.down
             step = self.script.pop(0) if self.script else {}
             if callable(step):
                 step()

@@ -12,6 +12,7 @@ from airflow_provider_finauth.auth.broker import Broker
 from airflow_provider_finauth.auth.stores.memory import MemoryStore
 from airflow_provider_finauth.exceptions import (
     ConfigurationError,
+    InvalidClientError,
     LockTimeoutError,
     RateLimitedError,
     StoreUnavailableError,
@@ -30,9 +31,9 @@ class DeadStore(MemoryStore):
         if self.dead:
             raise StoreUnavailableError("the store was asked")
 
-    def read(self, key: str) -> Any:
+    def read(self, key: str, *, surely: bool = False) -> Any:
         self._fail()
-        return super().read(key)
+        return super().read(key, surely=surely)
 
     def lock(self, key: str, timeout: float) -> Any:
         self._fail()
@@ -337,13 +338,19 @@ def test_each_mint_is_told_to_the_metrics(
     for _ in range(2):
         with pytest.raises((TokenEndpointError, Exception)):
             broker.replace(credentials, used)
-    assert [(name, labels["reason"], labels["outcome"]) for name, labels in events] == [
-        ("mint", "absent", "ok"),
-        ("mint", "early", "ok"),
-        ("mint", "expired", "ok"),
-        ("mint", "forced", "failed"),
-        ("mint", "forced", "refused"),
+    mints = [labels for name, labels in events if name == "mint"]
+    assert [(labels["reason"], labels["outcome"]) for labels in mints] == [
+        ("absent", "ok"),
+        ("early", "ok"),
+        ("expired", "ok"),
+        ("forced", "failed"),
+        ("forced", "refused"),
     ]
+    with pytest.raises(InvalidClientError):
+        broker.replace(credentials, used)
+    assert {name for name, _ in events} == {"mint", "lock_wait", "age_at_use", "refusal_served"}
+    ages = [labels["seconds"] for name, labels in events if name == "age_at_use"]
+    assert ages == [0.0, 0.0, 0.0]
     assert {labels["api"] for _, labels in events} == {"talenom"}
     assert all(isinstance(value, str | float) for _, labels in events for value in labels.values())
 

@@ -30,6 +30,7 @@ from tests.auth.support import (
 if TYPE_CHECKING:
     from airflow_provider_finauth.auth.broker import Broker
     from airflow_provider_finauth.auth.credentials import Credentials
+    from airflow_provider_finauth.auth.stores.base import Hold
 
 
 @pytest.fixture
@@ -270,10 +271,13 @@ def test_a_failed_refresh_loses_nothing(broker: Broker, endpoint: FakeEndpoint, 
     credentials = authorised_credentials()
     broker.token(credentials)
     clock.advance(3600)
-    endpoint.script = [TokenEndpointError("down")]
+    endpoint.down = TokenEndpointError("down")
     with pytest.raises(TokenEndpointError):
         broker.token(credentials)
-    assert access(broker.token(credentials)) == "access-3"
+    endpoint.down = None
+    number = endpoint.count + 1
+    assert access(broker.token(credentials)) == f"access-{number}"
+    assert set(sent(endpoint)) == {"seed-1", "refresh-1"}
 
 
 # What a rotation leaves in the store.
@@ -284,10 +288,10 @@ class StubbornStore(MemoryStore):
 
     stubborn = False
 
-    def write(self, key: str, payload: bytes, *, follows: int) -> int:
+    def write(self, key: str, payload: bytes, *, follows: int, under: Hold | None = None) -> int:
         if self.stubborn:
             raise StoreUnavailableError("no write")
-        return super().write(key, payload, follows=follows)
+        return super().write(key, payload, follows=follows, under=under)
 
 
 def test_a_rotated_set_is_written_before_it_is_used(endpoint: FakeEndpoint, clock: FakeClock) -> None:
@@ -339,7 +343,7 @@ def test_a_write_in_between_that_changed_no_token_is_followed(
         entry = store.read(key)
         assert entry is not None
         store.write(
-            key, entry.payload.replace(b"{", b'{"intent": {"owner": "x"}, ', 1), follows=entry.revision
+            key, entry.payload.replace(b"{", b'{"newer": {"owner": "x"}, ', 1), follows=entry.revision
         )
 
     endpoint.script = [somebody_rests]
@@ -347,7 +351,7 @@ def test_a_write_in_between_that_changed_no_token_is_followed(
     record = record_of(store, credentials)
     assert record.tokens.refresh_token == Secret("refresh-2")
     # What a newer version wrote there is kept.
-    assert record.others == {"intent": {"owner": "x"}}
+    assert record.others == {"newer": {"owner": "x"}}
 
 
 def test_a_consent_written_in_between_is_adopted(

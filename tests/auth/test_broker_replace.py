@@ -139,12 +139,14 @@ def test_dropping_the_access_token_leaves_the_refresh_token(store: MemoryStore, 
     credentials = authorised_credentials()
     broker.token(credentials)
     clock.advance(61)
-    endpoint.script = [TokenEndpointError("down")]
+    endpoint.down = TokenEndpointError("down")
     with pytest.raises(TokenEndpointError):
         broker.replace(credentials, ONE)
     kept = broker.stored(credentials)
     assert kept is not None
     assert kept.access_token is None
     assert kept.refresh_token == Secret("refresh-1")
-    assert access(make_broker(store, endpoint, clock).token(authorised_credentials())) == "access-3"
+    endpoint.down = None
+    number = endpoint.count + 1
+    assert access(make_broker(store, endpoint, clock).token(authorised_credentials())) == f"access-{number}"
     assert form(endpoint.requests[-1])["refresh_token"] == "refresh-1"

@@ -280,3 +280,22 @@ def test_no_log_text_or_traceback_holds_a_secret(
     assert "seed-1" not in text
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
+
+
+def test_a_process_that_was_stopped_while_it_connected_sends_nothing(
+    server: TokenServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = socket.socket.connect
+
+    def stop_meanwhile(self: socket.socket, address: Any) -> None:
+        connect(self, address)
+        clock.advance(61)
+
+    monkeypatch.setattr(socket.socket, "connect", stop_meanwhile)
+    credentials = authorised_credentials(token_endpoint=server.url)
+    with pytest.raises(NeverSentError, match="time for it was over"):
+        ask(credentials, clock, seconds=60)
+    # Headers are all that a server can have seen.
+    monkeypatch.undo()
+    ask(credentials, clock)
+    assert len([received for received in server.requests if received.body]) == 1

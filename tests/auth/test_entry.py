@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_finauth.auth.credentials import secret_hash
-from airflow_provider_finauth.auth.entry import Record
+from airflow_provider_finauth.auth.entry import Intent, Record, Unanswered
 from airflow_provider_finauth.auth.tokens import TokenSet
 from airflow_provider_finauth.secret import Secret
 
@@ -36,7 +36,12 @@ records = st.builds(
     spent=st.frozensets(st.text(), max_size=3),
     minted_at=times,
     rest_until=times,
-    others=st.dictionaries(st.sampled_from(["intent", "slot", "leeway"]), st.integers() | st.text()),
+    rotates=st.booleans(),
+    intent=st.none()
+    | st.builds(Intent, owner=st.text(), attempt=st.text(), sent=st.text(), begun=times, deadline=times),
+    unanswered=st.none()
+    | st.builds(Unanswered, sent=st.text(), count=st.integers(1, 9), since=times, retry_at=times),
+    others=st.dictionaries(st.sampled_from(["claim", "slot", "leeway"]), st.integers() | st.text()),
 )
 
 
@@ -46,8 +51,8 @@ def test_what_was_written_is_read(record: Record) -> None:
 
 
 def test_members_of_a_newer_version_are_kept() -> None:
-    record = Record.from_json(_payload(intent={"owner": "host", "deadline": 5}))
-    assert json.loads(record.to_json())["intent"] == {"owner": "host", "deadline": 5}
+    record = Record.from_json(_payload(claim={"owner": "host", "deadline": 5}))
+    assert json.loads(record.to_json())["claim"] == {"owner": "host", "deadline": 5}
 
 
 @given(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_finauth.auth.broker import Broker
     from airflow_provider_finauth.auth.credentials import Credentials
+    from airflow_provider_finauth.auth.stores.base import Hold
     from airflow_provider_finauth.auth.stores.memory import MemoryStore
 
 ELSEWHERE = "https://id.example.com/another"
@@ -102,12 +103,12 @@ def test_a_claim_written_meanwhile_is_seen(
     write = store.write
     others = iter([make_broker(store, endpoint, clock)])
 
-    def overtaken(key: str, payload: bytes, *, follows: int) -> int:
+    def overtaken(key: str, payload: bytes, *, follows: int, under: Hold | None = None) -> int:
         if key.startswith("seed-") and (other := next(others, None)):
-            other._mint.seeds._claim(
+            other._mint.rotation.seeds._claim(
                 second(), second(conn_id=winner).lineage_key(store.sealer.digest), second().refresh_token
             )
-        return write(key, payload, follows=follows)
+        return write(key, payload, follows=follows, under=under)
 
     monkeypatch.setattr(store, "write", overtaken)
     if winner == "luca_default":
@@ -146,10 +147,12 @@ def test_a_seed_that_does_not_rotate_may_be_shared(
 
 @pytest.mark.parametrize("failure", [NeverSentError("down"), PassingError("broken")])
 def test_the_own_claim_is_no_obstacle(broker: Broker, endpoint: FakeEndpoint, failure: FinauthError) -> None:
-    endpoint.script = [failure]
+    endpoint.down = failure
     with pytest.raises(PassingError):
         broker.token(authorised_credentials())
-    assert access(broker.token(authorised_credentials())) == "access-2"
+    endpoint.down = None
+    assert broker.token(authorised_credentials()).generation == 1
+    assert set(sent(endpoint)) == {"seed-1"}
 
 
 @pytest.mark.parametrize(
@@ -177,8 +180,7 @@ def test_a_seed_that_may_have_been_taken_is_not_sent_elsewhere(
     broker: Broker, endpoint: FakeEndpoint, failure: FinauthError
 ) -> None:
     # The second failure says nothing of the first request.
-    endpoint.script = [failure, NeverSentError("down")]
-    for _ in range(2):
+    for endpoint.down in (failure, NeverSentError("down")):
         with pytest.raises(FinauthError):
             broker.token(authorised_credentials())
     count = endpoint.count

@@ -16,7 +16,7 @@ from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.sandbox.running import READY
 from tests.cli.processes import PATIENCE, command
 
-COMMANDS = ("authorize", "token", "sandbox")
+COMMANDS = ("authorize", "token", "tokens", "store", "sandbox")
 
 
 @pytest.fixture
@@ -56,7 +56,10 @@ def test_an_unknown_command(runner: CliRunner) -> None:
     assert "authorise" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["authorize", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["authorize", "--help"], ["tokens", "--help"], ["store", "check", "--help"], ["--version"]],
+)
 def test_help_needs_neither_airflow_nor_an_http_library(arguments: list[str]) -> None:
     program = f"""
 import json, sys

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from airflow_provider_finauth.cli.hooks import hook_of
+from airflow_provider_finauth.hooks.chosen import hook_of
 from airflow_provider_finauth.runtime.brokers import broker
 from tests.airflow_harness import free_port
 from tests.cli.conftest import FLAVOURS

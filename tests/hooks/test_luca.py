@@ -176,11 +176,6 @@ def test_graphql_errors_by_their_codes(
     assert hook.graphql(query)["companies"]["nodes"]
     (wait,) = passing_time.waits
     assert 17 <= wait <= 18
-    sandbox.faults("luca", "graphql_error", code="RATE_LIMITED", retryAfter=100_000)
-    with pytest.raises(RateLimitedError) as limited:
-        hook.graphql(query)
-    assert limited.value.retry_after == 86_400
-    assert not isinstance(limited.value, AirflowFailException)
     # The rest fails at once.
     asked = api_requests(sandbox)
     for code, kind in (("FORBIDDEN", ForbiddenError), ("VALIDATION_FAILED", ApiError), (None, ApiError)):
@@ -188,6 +183,15 @@ def test_graphql_errors_by_their_codes(
         with pytest.raises(kind):
             hook.graphql(query)
     assert api_requests(sandbox) == asked + 3
+    # One that is too long is told, and kept to.
+    sandbox.faults("luca", "graphql_error", code="RATE_LIMITED", retryAfter=100_000)
+    with pytest.raises(RateLimitedError) as limited:
+        hook.graphql(query)
+    assert limited.value.retry_after == 86_400
+    assert not isinstance(limited.value, AirflowFailException)
+    with pytest.raises(RateLimitedError, match="was not sent"):
+        hook.graphql(query)
+    assert api_requests(sandbox) == asked + 4
 
 
 def test_a_mutation_is_not_repeated(

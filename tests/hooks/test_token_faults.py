@@ -325,13 +325,13 @@ def test_unknown_members_are_overlooked(vendor: requests_mock.Mocker) -> None:
 def test_a_refresh_that_may_have_arrived_is_not_repeated_at_once(
     vendor: requests_mock.Mocker, passing_time: PassingTime, answers: list[dict[str, Any]]
 ) -> None:
-    """A server that rotates takes a replay for theft."""
+    """A server that rotates takes a replay for theft, and a proxy may still hold the first request."""
     vendor.post(LUCA_TOKEN, answers)
     with pytest.raises(TokenEndpointError) as caught:
         LucaHook().get_token()
     assert not isinstance(caught.value, AirflowFailException)
-    assert len(vendor.request_history) == 1
-    assert passing_time.waits == []
+    assert len(vendor.request_history) == len(passing_time.waits) + 1
+    assert min(passing_time.waits) > 50
     assert "luca-refresh-token" not in str(caught.value)
 
 

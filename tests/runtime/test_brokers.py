@@ -80,25 +80,76 @@ def test_connection_tests_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert broker().store.read("k") is None
 
 
-def test_tokens_are_masked_and_mints_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What brokers are made with."""
     made: dict[str, Any] = {}
 
-    def make(store: Any, **callables: Any) -> object:
-        made.update(callables)
+    def make(store: Any, **arguments: Any) -> object:
+        made.update(arguments)
         return object()
 
-    masked: list[Secret] = []
-    seen: list[tuple[Any, ...]] = []
     monkeypatch.setattr(brokers, "Broker", make)
+    return made
+
+
+def test_what_is_shared_has_files_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made: dict[str, Any]
+) -> None:
+    option(monkeypatch, "lock_dir", f"{tmp_path}/locks")
+    broker()
+    assert made["rescue_folder"] == tmp_path / "locks"
+    assert made["cooldowns"]._folder == tmp_path / "locks"
+
+
+@pytest.mark.usefixtures("metadata_database")
+def test_what_is_shared_with_nobody_has_none(monkeypatch: pytest.MonkeyPatch, made: dict[str, Any]) -> None:
+    option(monkeypatch, "token_store", "memory")
+    option(monkeypatch, "lock_dir", "/nowhere/to/be/made")
+    broker()
+    assert made["rescue_folder"] is None
+    assert made["cooldowns"]._folder is None
+    memory_broker()
+    assert made["rescue_folder"] is None
+    assert made["cooldowns"] is None
+
+
+def test_tokens_are_masked(monkeypatch: pytest.MonkeyPatch, made: dict[str, Any]) -> None:
+    masked: list[Secret] = []
     monkeypatch.setattr(door, "mask_token", masked.append)
+    memory_broker()
+    made["on_secret"](Secret("a-token"))
+    assert masked == [Secret("a-token")]
+    assert made["lock_timeout"] == 120.0
+
+
+@pytest.mark.parametrize(
+    ("event", "labels", "reported"),
+    [
+        (
+            "mint",
+            {"api": "luca", "reason": "early", "outcome": "ok", "seconds": 0.25},
+            [
+                ("finauth.token.mint", {"api": "luca", "reason": "early", "outcome": "ok"}),
+                ("finauth.token.mint.duration", 0.25, {"api": "luca", "reason": "early", "outcome": "ok"}),
+            ],
+        ),
+        ("lock_wait", {"api": "luca", "seconds": 0}, [("finauth.token.lock_wait", 0.0, {"api": "luca"})]),
+        ("age_at_use", {"api": "op", "seconds": 9.5}, [("finauth.token.age_at_use", 9.5, {"api": "op"})]),
+        ("refusal_served", {"api": "luca"}, [("finauth.token.refusal_served", {"api": "luca"})]),
+    ],
+)
+def test_events_are_reported(
+    monkeypatch: pytest.MonkeyPatch,
+    made: dict[str, Any],
+    event: str,
+    labels: Mapping[str, str | float],
+    reported: list[tuple[Any, ...]],
+) -> None:
+    """A number would make a time series of each of its values, so it is no tag."""
+    seen: list[tuple[Any, ...]] = []
     monkeypatch.setattr(door, "count", lambda *what: seen.append(what))
     monkeypatch.setattr(door, "timing", lambda *what: seen.append(what))
     memory_broker()
-    made["on_secret"](Secret("a-token"))
-    labels: Mapping[str, str | float] = {"api": "luca", "outcome": "ok", "seconds": 0.25}
-    made["on_event"]("mint", labels)
-    assert masked == [Secret("a-token")]
-    # A number would make a time series of each value.
-    tags = {"api": "luca", "outcome": "ok"}
-    assert seen == [("finauth.token.mint", tags), ("finauth.token.mint.duration", 0.25, tags)]
-    assert made["lock_timeout"] == 120.0
+    made["on_event"](event, labels)
+    assert seen == reported

@@ -21,6 +21,7 @@ def test_defaults() -> None:
     assert read_config() == Config(
         token_store="variable",
         token_folder=None,
+        token_store_conn_id=None,
         store_key=None,
         max_xcom_records=10_000,
         max_xcom_bytes=2_000_000,
@@ -33,6 +34,7 @@ def test_defaults() -> None:
 def test_every_option_is_declared_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "token_store": "file:///var/lib/finauth%20tokens",
+        "token_store_conn_id": "finauth_tokens",
         "store_key": "the-key",
         "max_xcom_records": "1",
         "max_xcom_bytes": " 2 ",
@@ -44,6 +46,7 @@ def test_every_option_is_declared_and_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert read_config() == Config(
         token_store="file",
         token_folder=Path("/var/lib/finauth tokens"),
+        token_store_conn_id="finauth_tokens",
         store_key=Secret("the-key"),
         max_xcom_records=1,
         max_xcom_bytes=2,
@@ -78,8 +81,8 @@ def test_declarations_have_what_airflow_asks_for() -> None:
         ("lock_timeout", "0"),
         ("lock_timeout", "inf"),
         ("lock_timeout", "nan"),
-        ("token_store", "redis"),
-        ("token_store", "sql"),
+        ("token_store", "redis://host/0"),
+        ("token_store", "postgresql://host/db"),
         ("token_store", "file://host/path"),
         ("token_store", "file:///"),
         ("token_store", "vault"),
@@ -92,11 +95,24 @@ def test_what_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str
     assert caught.value.field == name
 
 
-def test_the_password_in_a_store_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    option(monkeypatch, "token_store", "redis://user:hunter22@host/0")
-    with pytest.raises(ConfigurationError, match="'redis' is unknown") as caught:
+@pytest.mark.parametrize(
+    ("scheme", "store"),
+    [("redis", "redis"), ("rediss", "redis"), ("postgresql", "sql"), ("postgresql+psycopg2", "sql")],
+)
+def test_the_address_of_a_store_belongs_into_a_connection(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, store: str
+) -> None:
+    option(monkeypatch, "token_store", f"{scheme}://user:hunter22@host/0")
+    with pytest.raises(ConfigurationError, match=f"'{store}'.*token_store_conn_id") as caught:
         read_config()
+    # It may hold a password.
     assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize("store", ["redis", "sql"])
+def test_stores_on_a_server(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    option(monkeypatch, "token_store", store)
+    assert (read_config().token_store, read_config().token_folder) == (store, None)
 
 
 class TestLockFolder:

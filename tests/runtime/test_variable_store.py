@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,25 +17,14 @@ from airflow_provider_finauth.auth.sealer import Sealer
 from airflow_provider_finauth.auth.stores.base import Conflict, Entry, UnreadableEntry
 from airflow_provider_finauth.exceptions import LockTimeoutError, StoreUnavailableError
 from airflow_provider_finauth.runtime import door
-from airflow_provider_finauth.runtime.variable_store import KEY_VARIABLE, PREFIX, VariableStore
+from airflow_provider_finauth.runtime.variable_parts import PREFIX, PROBE_VARIABLE, variable_name
+from airflow_provider_finauth.runtime.variable_store import KEY_VARIABLE, VariableStore
 from airflow_provider_finauth.secret import Secret
-from airflow_provider_finauth.transport.clock import Clock
 from tests.airflow_harness import until
+from tests.runtime.variables import StoppedClock, intent, record, unanswered
 
 KEY = "token-0123abcd"
-
-
-class StoppedClock(Clock):
-    """Waits for nothing and remembers how long it would have waited."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    def wall(self) -> float:
-        return 1_800_000_000.0
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
+GRANT = "grant-0123abcd"
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +41,7 @@ def locks(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(locks: Path) -> VariableStore:
-    return VariableStore(locks, Secret("the-store-key"))
+    return VariableStore(locks, Secret("the-store-key"), settles=0)
 
 
 def variable() -> str:
@@ -113,6 +103,57 @@ class TestEntries:
 
     def test_time(self, locks: Path) -> None:
         assert VariableStore(locks, clock=StoppedClock()).now() == 1_800_000_000.0
+
+
+class TestGrants:
+    """In a real database; the rest is tested over a door of the tests' own."""
+
+    def test_come_and_go(self, store: VariableStore) -> None:
+        first, second = record(intent=intent()), record(generation=2, unanswered=unanswered())
+        assert store.write(GRANT, first.to_json(), follows=0) == 1
+        assert store.read(GRANT, surely=True) == Entry(1, first.to_json())
+        assert store.write(GRANT, second.to_json(), follows=1) == 2
+        assert store.read(GRANT) == Entry(2, second.to_json())
+        with pytest.raises(Conflict):
+            store.write(GRANT, first.to_json(), follows=1)
+        assert store.list() == [GRANT]
+        store.delete(GRANT)
+        assert store.read(GRANT, surely=True) == Entry(3, b"")
+        assert store.list() == []
+
+    @pytest.mark.parametrize("key", [GRANT, "seed-0123abcd"])
+    def test_an_absence_is_believed_after_a_probe(self, store: VariableStore, key: str) -> None:
+        assert store.read(key) is None
+        assert door.variable_get(PROBE_VARIABLE) is None
+        assert store.read(key, surely=True) is None
+        assert door.variable_get(PROBE_VARIABLE)
+
+    def test_names_that_the_masker_lets_alone(self, store: VariableStore) -> None:
+        should_hide = _should_hide_value_for_key()
+        for generation in (0, 1):
+            for lineage in ("a", "b"):
+                store.write(f"grant-{lineage}", b"one", follows=generation)
+            payload = record(generation=generation, intent=intent()).to_json()
+            store.write(GRANT, payload, follows=generation)
+        names = door.variable_keys("finauth_") or ()
+        assert len([name for name in names if name.startswith(variable_name(GRANT))]) == 3
+        assert not [name for name in [*names, PROBE_VARIABLE] if should_hide(name)]
+
+    def test_no_traceback_shows_what_could_not_be_written(
+        self, store: VariableStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(name: str, value: str, *, description: str) -> None:
+            if name != PROBE_VARIABLE:
+                raise StoreUnavailableError("Airflow could not be asked")
+
+        monkeypatch.setattr(door, "variable_set", fails)
+        for key in (GRANT, KEY):
+            with pytest.raises(StoreUnavailableError) as caught:
+                store.write(key, record().to_json(), follows=0)
+            shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+            frames = [frame for frame in shown.stack if "airflow_provider_finauth" in frame.filename]
+            assert frames
+            assert "refresh-consent-1" not in str([frame.locals for frame in frames])
 
 
 class TestWhatAirflowSees:

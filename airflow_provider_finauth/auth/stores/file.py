@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.auth.sealer import Sealer, Undecryptable
-from airflow_provider_finauth.auth.stores.base import Conflict, Entry, UnreadableEntry
+from airflow_provider_finauth.auth.stores.base import Conflict, Entry, Hold, UnreadableEntry
 from airflow_provider_finauth.auth.stores.flock import file_lock
 from airflow_provider_finauth.exceptions import StoreUnavailableError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
@@ -38,6 +38,7 @@ class FileStore:
     name = "file"
     durable = True
     reach = "processes of one machine that share the folder"
+    binds_all = True
 
     def __init__(
         self, folder: str | os.PathLike[str], sealer: Sealer, *, clock: Clock = SYSTEM_CLOCK
@@ -47,7 +48,13 @@ class FileStore:
         self._clock = clock
         self._checked = False
 
-    def read(self, key: str) -> Entry | None:
+    def init(self) -> None:
+        self._prepare()
+
+    def problems(self) -> list[str]:
+        return []
+
+    def read(self, key: str, *, surely: bool = False) -> Entry | None:
         path = self._path(key)
         file = _load(path)
         if file is None:
@@ -62,7 +69,7 @@ class FileStore:
                 revision=file["revision"],
             ) from None
 
-    def write(self, key: str, payload: bytes, *, follows: int) -> int:
+    def write(self, key: str, payload: bytes, *, follows: int, under: Hold | None = None) -> int:
         sealed = self.sealer.seal(payload)
         del payload  # no traceback from here on shows it
         with self._writing(key):
@@ -88,7 +95,7 @@ class FileStore:
             if self._stands(key):
                 self._replace(key, self._revision(key) + 1, "")
 
-    def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[Hold]:
         return file_lock(self._path(key).with_suffix(".lock"), timeout, clock=self._clock)
 
     def now(self) -> float:
@@ -98,7 +105,7 @@ class FileStore:
         self._prepare()
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
-    def _writing(self, key: str) -> AbstractContextManager[None]:
+    def _writing(self, key: str) -> AbstractContextManager[Hold]:
         return file_lock(self._path(key).with_suffix(".write"), _WRITE_TIMEOUT, clock=self._clock)
 
     def _stands(self, key: str) -> bool:

@@ -14,12 +14,15 @@ import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from airflow_provider_finauth.auth.stores.base import Kept
 from airflow_provider_finauth.exceptions import LockTimeoutError, StoreUnavailableError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from airflow_provider_finauth.auth.stores.base import Hold
 
 # Long enough to leave the processor to the holder, short enough not to be felt beside a token request.
 _SHORTEST_PAUSE = 0.005
@@ -40,7 +43,7 @@ os.register_at_fork(after_in_child=_close_inherited)
 
 
 @contextmanager
-def file_lock(path: Path, timeout: float, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[None]:
+def file_lock(path: Path, timeout: float, *, clock: Clock = SYSTEM_CLOCK) -> Iterator[Hold]:
     """Hold the lock file for the length of the block. Excludes threads and processes alike.
 
     :param path: in a folder that exists
@@ -57,7 +60,7 @@ def file_lock(path: Path, timeout: float, *, clock: Clock = SYSTEM_CLOCK) -> Ite
     _open.add(descriptor)
     try:
         _acquire(descriptor, timeout, clock)
-        yield
+        yield Kept()
     finally:
         # In a child that was forked within the block it is closed, and its number may be another's.
         if descriptor in _open:

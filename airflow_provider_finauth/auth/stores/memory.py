@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth.forks import renew_after_fork
 from airflow_provider_finauth.auth.sealer import Sealer, random_key
-from airflow_provider_finauth.auth.stores.base import Conflict, Entry
+from airflow_provider_finauth.auth.stores.base import Conflict, Entry, Hold, Kept
 from airflow_provider_finauth.exceptions import LockTimeoutError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
 
@@ -25,6 +25,7 @@ class MemoryStore:
     name = "memory"
     durable = False
     reach = "this process"
+    binds_all = True
 
     def __init__(self, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.sealer = Sealer(random_key())
@@ -34,10 +35,16 @@ class MemoryStore:
         self._guard = threading.Lock()
         renew_after_fork(self)
 
-    def read(self, key: str) -> Entry | None:
+    def init(self) -> None:
+        pass
+
+    def problems(self) -> list[str]:
+        return ["The store 'memory' forgets everything with its process."]
+
+    def read(self, key: str, *, surely: bool = False) -> Entry | None:
         return self._entries.get(key)
 
-    def write(self, key: str, payload: bytes, *, follows: int) -> int:
+    def write(self, key: str, payload: bytes, *, follows: int, under: Hold | None = None) -> int:
         with self._guard:
             entry = self._entries.get(key)
             revision = entry.revision if entry else 0
@@ -57,7 +64,7 @@ class MemoryStore:
                 self._entries[key] = Entry(entry.revision + 1, b"")
 
     @contextmanager
-    def lock(self, key: str, timeout: float) -> Iterator[None]:
+    def lock(self, key: str, timeout: float) -> Iterator[Hold]:
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
         if not lock.acquire(timeout=max(timeout, 0.0)):
@@ -65,7 +72,7 @@ class MemoryStore:
                 f"Another thread held a token's lock for more than {timeout:.0f} s. Try again."
             )
         try:
-            yield
+            yield Kept()
         finally:
             lock.release()
 

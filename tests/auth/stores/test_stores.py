@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,16 +13,26 @@ from airflow_provider_finauth.auth.sealer import Sealer
 from airflow_provider_finauth.auth.stores.base import Conflict, Entry, Store
 from airflow_provider_finauth.auth.stores.file import FileStore
 from airflow_provider_finauth.auth.stores.memory import MemoryStore
+from airflow_provider_finauth.auth.stores.redis import RedisAddress, RedisStore
 from airflow_provider_finauth.exceptions import LockTimeoutError
+from airflow_provider_finauth.secret import Secret
+
+if TYPE_CHECKING:
+    from tests.servers import RedisServer
 
 MakeStore = Callable[[], Store]
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "redis"])
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
     """Give what opens the same store again, as another process would where it can."""
     if request.param == "file":
         return lambda: FileStore(tmp_path / "store", Sealer("key"))
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        address = RedisAddress(server.host, server.port, password=Secret(server.password))
+        prefix = f"test-{secrets.token_hex(8)}"
+        return lambda: RedisStore(address, Sealer("key"), prefix=prefix)
     memory = MemoryStore()
     return lambda: memory
 
@@ -122,7 +134,7 @@ def test_a_waiter_gets_the_lock_when_it_is_free(make_store: MakeStore) -> None:
 
 
 def test_each_says_what_it_is(store: Store) -> None:
-    assert store.name in ("memory", "file")
-    assert store.durable is (store.name == "file")
+    assert store.name in ("memory", "file", "redis")
+    assert store.durable is (store.name != "memory")
     assert store.reach
     assert store.now() > 1_700_000_000

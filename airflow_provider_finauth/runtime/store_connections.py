@@ -1,0 +1,193 @@
+"""The token stores on a server, made of the Airflow connection that says where the server is.
+
+Its fields are those of Airflow's own providers for Redis and PostgreSQL, so that a connection that serves
+their hooks serves here as well; the providers themselves need not be installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from airflow_provider_finauth.auth.sealer import Sealer
+from airflow_provider_finauth.exceptions import ConfigurationError
+from airflow_provider_finauth.runtime import door
+from airflow_provider_finauth.secret import Secret
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.auth.stores.base import Store
+    from airflow_provider_finauth.runtime.config import Config
+    from airflow_provider_finauth.runtime.door import AirflowConnection
+
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off", "")
+
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_TABLE = "finauth_entries"
+_MEANINGS = {"schema": "; it is the database's name", "login": "; it is the database's user"}
+
+# The connection type that fits each store.
+CONN_TYPES = {"redis": "redis", "sql": "postgres"}
+
+
+def server_store(config: Config) -> Store:
+    """Make the store ``redis`` or ``sql``. Nobody is asked yet but Airflow, for the connection.
+
+    :raises ConfigurationError: names the option of ``[finauth]``, or the connection's field, to be mended
+    :raises FinauthError: Airflow does not find the connection, or cannot be asked
+    """
+    name = config.token_store
+    if config.token_store_conn_id is None:
+        raise ConfigurationError(
+            f"The token store '{name}' needs to know where it is: set [finauth] token_store_conn_id to the "
+            f"id of an Airflow connection of type '{CONN_TYPES[name]}'.",
+            field="token_store_conn_id",
+        )
+    if config.store_key is None:
+        raise ConfigurationError(
+            f"The token store '{name}' needs a key to encrypt with: set [finauth] store_key, the same for "
+            "all workers.",
+            field="store_key",
+        )
+    found = door.get_connection(config.token_store_conn_id)
+    if found.conn_type != CONN_TYPES[name]:
+        raise ConfigurationError(
+            f"Connection '{found.conn_id}' is of type '{found.conn_type}', and the token store '{name}' "
+            f"wants one of type '{CONN_TYPES[name]}'. Mend the connection, or [finauth] token_store_conn_id.",
+            conn_id=found.conn_id,
+            field="conn_type",
+        )
+    _mask(found)
+    return _STORES[name](_Fields(found), Sealer(config.store_key.reveal()))
+
+
+def _mask(found: AirflowConnection) -> None:
+    if found.password:
+        door.mask(Secret(found.password))
+
+
+class _Fields:
+    """A connection's fields, read with errors that name them.
+
+    :param found: the connection
+    """
+
+    def __init__(self, found: AirflowConnection) -> None:
+        self._found = found
+
+    def error(self, field: str, message: str) -> ConfigurationError:
+        """Make an error about a field."""
+        conn_id = self._found.conn_id
+        return ConfigurationError(
+            f"Connection '{conn_id}' (of the token store): field '{field}' {message}.",
+            conn_id=conn_id,
+            field=field,
+        )
+
+    def required(self, name: str) -> str:
+        """Give one of Airflow's own fields.
+
+        :raises ConfigurationError: it is empty
+        """
+        value = self.standard(name)
+        if value is None:
+            raise self.error(name, f"is empty{_MEANINGS.get(name, '')}")
+        return value
+
+    def port(self, default: int) -> int:
+        """Give the port."""
+        return self._found.port or default
+
+    def standard(self, name: str) -> str | None:
+        """Give one of Airflow's own fields; None if it is empty."""
+        value = getattr(self._found, name)
+        return str(value) if value else None
+
+    def text(self, *names: str) -> str | None:
+        """Give the first of some members of ``extra`` that is set.
+
+        :raises ConfigurationError: it is no text
+        """
+        for name in names:
+            value = self._found.extra.get(name)
+            if value is None or value == "":
+                continue
+            if not isinstance(value, str):
+                raise self.error(name, "must be a text")
+            return value
+        return None
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
+        """Give a member of ``extra`` that is one of some words.
+
+        :raises ConfigurationError: it is another one
+        """
+        value = self.text(name)
+        if value is not None and value not in choices:
+            raise self.error(name, f"must be one of {', '.join(choices)}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Give a truth value of ``extra``; false if it is not set.
+
+        :raises ConfigurationError: it is none
+        """
+        value = str(self._found.extra.get(name) or "").strip().lower()
+        if value not in _TRUE + _FALSE:
+            raise self.error(name, "must be true or false")
+        return value in _TRUE
+
+    def integer(self, name: str, otherwise: str | None = None) -> int:
+        """Give a whole number of ``extra``; 0 if it is not set.
+
+        :param otherwise: what counts if it is not set
+        :raises ConfigurationError: it is none
+        """
+        value = self._found.extra.get(name)
+        text = str(otherwise or 0 if value is None or value == "" else value).strip()
+        if not text.isdecimal() or len(text) > 9:
+            raise self.error(name, "must be a whole number")
+        return int(text)
+
+
+def _redis(fields: _Fields, sealer: Sealer) -> Store:
+    from airflow_provider_finauth.auth.stores.redis import RedisAddress, RedisStore
+
+    address = RedisAddress(
+        host=fields.required("host"),
+        port=fields.port(6379),
+        # Airflow's Redis hook looks into `db` only; an address in an environment variable has it as its path.
+        database=fields.integer("db", fields.standard("schema")),
+        username=fields.standard("login"),
+        password=Secret(fields.standard("password") or ""),
+        tls=fields.flag("ssl"),
+        ca_file=fields.text("ssl_ca_certs"),
+        # The one is the name in the hook, the other in its older form.
+        cert_file=fields.text("ssl_certfile", "ssl_cert_file"),
+        key_file=fields.text("ssl_keyfile"),
+        verify=fields.choice("ssl_cert_reqs", ("required", "optional", "none")) != "none",
+    )
+    return RedisStore(address, sealer)
+
+
+def _sql(fields: _Fields, sealer: Sealer) -> Store:
+    from airflow_provider_finauth.auth.stores.sql import SqlAddress, SqlStore
+
+    address = SqlAddress(
+        host=fields.required("host"),
+        port=fields.port(5432),
+        database=fields.required("schema"),
+        user=fields.required("login"),
+        password=Secret(fields.standard("password") or ""),
+        sslmode=fields.choice("sslmode", _SSL_MODES) or "prefer",
+        sslrootcert=fields.text("sslrootcert"),
+        sslcert=fields.text("sslcert"),
+        sslkey=fields.text("sslkey"),
+        # These two are ours: Airflow's own field "schema" is the database's name.
+        schema=fields.text("table_schema"),
+        table=fields.text("table") or _TABLE,
+    )
+    return SqlStore(address, sealer)
+
+
+_STORES: Mapping[str, Callable[[_Fields, Sealer], Store]] = {"redis": _redis, "sql": _sql}
