@@ -60,7 +60,7 @@ def moment(seconds: float) -> str:
 def span(seconds: float) -> str:
     """Write a length of time in two units at most."""
     left = max(0, round(seconds))
-    found = []
+    found: list[str] = []
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         number, left = divmod(left, size)
         if number or found:

@@ -89,7 +89,7 @@ class TestRedis:
         assert PASSWORD not in repr(found)
 
     def test_as_forms_save_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Airflow's form keeps what is empty, and numbers as texts; its older name of a field is known too."""
+        """The form keeps what is empty, and numbers as texts; a field's older name is known too."""
         found = redis_address(
             monkeypatch,
             db="2",

@@ -242,7 +242,7 @@ class SqlStore:
     def _make(self, connection: Connection) -> None:
         with connection.transaction():
             # Two who make the same table at once would trip over each other.
-            connection.execute(statements.WAIT_FOR_LOCK, {"lock": _lock_number("init")})
+            connection.execute(statements.WAIT_FOR_LOCK, {"lock": _lock_number("#init")})
             # Looked for first: "if not exists" asks for the right to make one even where there is one.
             if not self._stands(connection):
                 connection.execute(self._statements.create)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -134,25 +135,26 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
         :param patience: seconds to wait for the server
         """
+        self.patience = patience
         try:
-            if not self.closed:
-                self.patience = patience
-                # Told, and not only cut: a PgBouncer would have to throw its connection to the server away,
-                # and whoever asks next would find the lock still taken.
+            # Told, and not only cut: a PgBouncer would have to throw its connection to the server away, and
+            # whoever asks next would find the lock still taken.
+            with suppress(psycopg.Error):
                 self.execute("ROLLBACK")
-        except psycopg.Error:
-            pass
         finally:
             self.close()
 
     def abandon(self) -> None:
         """Let go of it in a forked child: it goes on in the parent, to which the server's session belongs."""
-        if not self.closed:
+        # One that is broken already has nothing to share.
+        with suppress(psycopg.Error, OSError):
             nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-            # In its place: the child must neither say goodbye in the parent's name nor keep the socket open
-            # when the parent has died.
-            os.dup2(nothing, self.fileno(), inheritable=False)
-            os.close(nothing)
+            try:
+                # In its place: the child must neither say goodbye in the parent's name nor keep the socket
+                # open when the parent has died.
+                os.dup2(nothing, self.fileno(), inheritable=False)
+            finally:
+                os.close(nothing)
         self.close()
 
 

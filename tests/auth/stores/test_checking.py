@@ -18,7 +18,6 @@ from airflow_provider_finauth.auth.stores.sql import SqlAddress, SqlStore
 from airflow_provider_finauth.exceptions import StoreUnavailableError
 from airflow_provider_finauth.secret import Secret
 from airflow_provider_finauth.transport.clock import Clock
-
 from tests.postgres_server import running_postgres
 
 if TYPE_CHECKING:

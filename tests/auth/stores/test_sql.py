@@ -45,6 +45,7 @@ from tests.auth.support import FakeClock
 from tests.servers import wait_until
 
 if TYPE_CHECKING:
+    from airflow_provider_finauth.auth.stores.sql_connection import Connection
     from tests.postgres_server import PostgresServer
 
 
@@ -308,6 +309,17 @@ def test_another_thread_does_not_speak_through_a_locks_connection(store: SqlStor
         used = pool.submit(store._server.ask, lambda connection: connection, reading=True).result(20)
         ours = store._server.ask(lambda connection: connection, reading=True)
         assert used is not ours
+
+
+def test_a_locks_session_is_ended_by_no_clock_and_notices_a_vanished_host(store: SqlStore) -> None:
+    names = ["idle_in_transaction_session_timeout", "tcp_keepalives_idle", "tcp_user_timeout"]
+
+    def settings(connection: Connection) -> list[str]:
+        rows = [connection.execute("SELECT current_setting(%s)", [name]).fetchone() for name in names]
+        return [str(row[0]) for row in rows if row is not None]
+
+    with store.lock("a", 0):
+        assert store._server.ask(settings, reading=True) == ["0", "10", "30000"]
 
 
 def test_a_lock_that_was_left_is_lost(store: SqlStore) -> None:

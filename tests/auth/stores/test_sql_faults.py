@@ -349,16 +349,16 @@ def test_behind_a_pgbouncer_many_who_wait_do_not_keep_the_holder_from_writing() 
                 return repr(error)
             return "done"
 
-        children = [Child(count) for _ in range(12)]
+        children = [Child(count) for _ in range(8)]
         try:
-            assert [one.says() for one in children] == ["ready"] * 12
+            assert [one.says() for one in children] == ["ready"] * 8
             for one in children:
                 one.go_on()
-            assert [one.says() for one in children] == ["done"] * 12
+            assert [one.says() for one in children] == ["done"] * 8
         finally:
             for one in children:
                 one.kill()
-        assert store.read("n") == Entry(13, b"12")
+        assert store.read("n") == Entry(9, b"8")
 
 
 def test_a_pgbouncer_that_refuses_is_told() -> None:
