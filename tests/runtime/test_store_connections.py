@@ -30,7 +30,6 @@ POSTGRES: dict[str, Any] = {
 def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is registered with Airflow's masker."""
     values: list[str] = []
-    monkeypatch.setattr(brokers, "_brokers", {})
     monkeypatch.setattr(door, "_register", values.extend)
     monkeypatch.setattr(door, "_registered", set())
     return values
@@ -44,6 +43,8 @@ def store(monkeypatch: pytest.MonkeyPatch, name: str, connection: Any, **extra: 
     for option, value in {"token_store": name, "token_store_conn_id": "finauth_tokens"}.items():
         monkeypatch.setenv(f"AIRFLOW__FINAUTH__{option.upper()}", value)
     monkeypatch.setenv("AIRFLOW__FINAUTH__STORE_KEY", "the-store-key")
+    # A process reads the connection once.
+    monkeypatch.setattr(brokers, "_brokers", {})
     return broker().store
 
 
