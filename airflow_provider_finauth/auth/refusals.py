@@ -83,11 +83,14 @@ class Refusals:
         """Remember that the token endpoint refuses these credentials for good."""
         # Other codes mean that the server did not come to look at the password.
         spends_password = credentials.grant == "password" and error.code in (None, "invalid_grant")
-        self._record(self._client_key(credentials), error, tries=_PASSWORD_TRIES if spends_password else None)
+        tries = _PASSWORD_TRIES if spends_password else None
+        self._record(credentials, self._client_key(credentials), error, tries=tries)
 
-    def record_refresh_token(self, refresh_token: Secret, error: FinauthError) -> None:
+    def record_refresh_token(
+        self, credentials: Credentials, refresh_token: Secret, error: FinauthError
+    ) -> None:
         """Remember that the token endpoint refuses this refresh token."""
-        self._record(_refresh_key(refresh_token), error, tries=None)
+        self._record(credentials, _refresh_key(refresh_token), error, tries=None)
 
     def lift_client(self, credentials: Credentials) -> None:
         """Forget what is remembered of these credentials."""
@@ -122,11 +125,12 @@ class Refusals:
         except (ValueError, KeyError, TypeError):
             return _Refusal(entry.revision)
 
-    def _record(self, key: str, error: FinauthError, *, tries: int | None) -> None:
+    def _record(self, credentials: Credentials, key: str, error: FinauthError, *, tries: int | None) -> None:
         known = self._read(key)
         count = known.count + 1
         rest = min(_FIRST_REST * 2 ** min(known.count, 10), _LONGEST_REST)
         members = {
+            "conn_id": credentials.conn_id,
             "count": count,
             "until": None if tries is not None and count >= tries else self._store.now() + rest,
             "message": str(error),

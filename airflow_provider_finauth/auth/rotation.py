@@ -185,7 +185,7 @@ class Rotation:
             left = settled(now.record, now=self.store.now(), never_sent=None) if now.record else _A_MOMENT
             return Later(left if isinstance(left, float) else _A_MOMENT, under_way(credentials))
         failure = ReauthorizationRequiredError(f"{refusal} {credentials.reauthorize}")
-        self.refusals.record_refresh_token(sent, failure)
+        self.refusals.record_refresh_token(credentials, sent, failure)
         self._amend(credentials, slot, found, intent)
         raise failure from None
 
@@ -204,7 +204,7 @@ class Rotation:
             if now.record is not None and now.place != found.place:
                 return Minted(now.record, adopted=True)
             failure = ReauthorizationRequiredError(f"{error} {credentials.reauthorize}")
-            self.refusals.record_refresh_token(sent, failure)
+            self.refusals.record_refresh_token(credentials, sent, failure)
         else:
             record = self.records.refreshed(credentials, answer, found.record, sent)
             return self.keeping.keep(credentials, slot, found, record)

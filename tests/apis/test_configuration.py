@@ -390,3 +390,34 @@ def test_an_id_leads_to_no_other_resource(name: str) -> None:
 def test_a_number_beyond_all_numbers() -> None:
     with pytest.raises(ConfigurationError, match="organization_number"):
         made("talenom").vouchers("9" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("extra", "rotates", "leeway"),
+    [
+        ({}, True, 0.0),
+        ({"rotates": False}, False, 0.0),
+        ({"rotates": "no", "refresh_leeway": "30"}, False, 30.0),
+        ({"rotates": "yes", "refresh_leeway": 2.5}, True, 2.5),
+    ],
+)
+def test_how_refresh_tokens_behave(extra: dict[str, Any], rotates: bool, leeway: float) -> None:
+    authorised = made("oauth2api", extra={"grant": "authorization_code", **extra}).profile.credentials
+    assert (authorised.rotates, authorised.refresh_leeway) == (rotates, leeway)
+    # A grant that logs in again by itself needs neither.
+    user = {"grant": "password", "username": "u", "user_password": "the-users-password"}
+    alone = made("oauth2api", extra={**user, **extra}).profile.credentials
+    assert (alone.rotates, alone.refresh_leeway) == (True, 0.0)
+
+
+@pytest.mark.parametrize("value", [-1, 3601, "soon"])
+def test_a_leeway_that_is_none_is_named(value: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        made("oauth2api", extra={"grant": "authorization_code", "refresh_leeway": value})
+    assert caught.value.field == "refresh_leeway"
+
+
+@pytest.mark.parametrize(("method", "rotates"), [("oauth2", False), ("oauth21", True)])
+def test_lucas_refresh_tokens(method: str, rotates: bool) -> None:
+    credentials = made("luca", login="app", extra={"auth_method": method}).profile.credentials
+    assert (credentials.rotates, credentials.refresh_leeway) == (rotates, 0.0)

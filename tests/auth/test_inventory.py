@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from airflow_provider_finauth.exceptions import (
     FinauthError,
     InvalidClientError,
     ReauthorizationRequiredError,
+    StoreUnavailableError,
 )
 from airflow_provider_finauth.secret import Secret
 from tests.auth.support import (
@@ -233,6 +235,43 @@ class TestForgetting:
         setting.clock.advance(3600)
         with pytest.raises(ReauthorizationRequiredError):
             broker.token(credentials)
+        assert take_inventory(setting.store).lineages == ()
+
+    def test_what_was_left_beside_the_lock_files_does_not_bring_it_back(
+        self, setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        credentials = authorised_credentials()
+        setting.broker().token(credentials)
+        setting.clock.advance(3600)
+
+        def make() -> Any:
+            return make_broker(
+                setting.store,
+                setting.endpoint,
+                setting.clock,
+                rescue_folder=tmp_path,
+                repeat=lambda attempt: None,
+            )
+
+        write = setting.store.write
+
+        def full() -> None:
+            def refuse_it(*arguments: Any, **options: Any) -> int:
+                raise StoreUnavailableError("full")
+
+            monkeypatch.setattr(setting.store, "write", refuse_it)
+
+        setting.endpoint.script = [full]
+        assert make().token(credentials).generation == 2
+        assert list(tmp_path.glob("*.rescue"))
+        monkeypatch.setattr(setting.store, "write", write)
+
+        forget(setting.store, "luca_default", credentials, timeout=WAIT)
+
+        asked = setting.endpoint.count
+        with pytest.raises(ReauthorizationRequiredError):
+            make().token(credentials)
+        assert setting.endpoint.count == asked
         assert take_inventory(setting.store).lineages == ()
 
     def test_an_authorisation_that_cannot_be_read(self, setting: Setting) -> None:

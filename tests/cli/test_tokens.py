@@ -116,6 +116,17 @@ class TestList:
         assert "cannot be read: " in result.stdout
         assert json.loads(finauth("tokens --json").stdout)["lineages"][0]["problem"]
 
+    @pytest.mark.usefixtures("metadata_database")
+    def test_in_variables(self, finauth: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW__FINAUTH__TOKEN_STORE", "variable")
+        monkeypatch.setattr(brokers, "_brokers", {})
+        TalenomHook().get_token()
+        authorise(LucaHook("luca_oauth21"))
+        assert [row[0] for row in rows(finauth("tokens").stdout)[3:]] == ["luca_oauth21", "talenom_default"]
+        for conn_id in ("luca_oauth21", "talenom_default"):
+            assert finauth(f"tokens forget {conn_id} --yes").exit_code == 0
+        assert finauth("tokens").stdout == "The token store 'variable' keeps no tokens.\n"
+
     def test_a_store_that_cannot_be_asked(self, finauth: Command, tmp_path: Path) -> None:
         (tmp_path / "tokens").write_text("no folder")
         result = finauth("tokens")

@@ -69,7 +69,7 @@ class TestConnection:
         from airflow.models import Connection
 
         found = SimpleNamespace(
-            conn_type="landax", host=None, login=None, password=None, port=None, extra=extra
+            conn_type="landax", host=None, login=None, password=None, port=None, schema=None, extra=extra
         )
         monkeypatch.setattr(Connection, "get_connection_from_secrets", lambda conn_id: found)
         with pytest.raises(ConfigurationError, match="'broken'.*'extra'") as caught:
