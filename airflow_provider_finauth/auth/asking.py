@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.auth.stores.base import Store
     from airflow_provider_finauth.secret import Secret
     from airflow_provider_finauth.transport.clock import Clock
+
+_log = logging.getLogger(__name__)
 
 # Of a server that does not say how long.
 _COOL_DOWN = 10.0
@@ -80,10 +83,13 @@ class Asking:
         return answer
 
     def register(self, answer: Answer) -> None:
-        """Tell of the tokens that came."""
-        self.on_secret(answer.access_token)
-        if answer.refresh_token is not None:
-            self.on_secret(answer.refresh_token)
+        """Tell of the tokens that came. That this fails is no reason to lose them."""
+        for secret in (answer.access_token, answer.refresh_token):
+            if secret is not None:
+                try:
+                    self.on_secret(secret)
+                except FinauthError as error:
+                    _log.warning("A new token could not be registered with the log's masker. %s", error)
 
     def _key(self, credentials: Credentials) -> str:
         return f"endpoint-{credentials.fingerprint(self.store.sealer.digest)}"

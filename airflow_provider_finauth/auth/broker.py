@@ -103,7 +103,7 @@ class Broker:
         self._time = SharedTime(store, clock)
         self._memory = Memory(store, self._time, clock, on_secret, on_event)
         self._lineages = Lineages(store)
-        self._refusals = Refusals(store, on_event)
+        self._refusals = Refusals(store, self._time, on_event)
         records = Records(store, self._time, clock)
         self._keeping = Keeping(store, self._lineages, records, Rescue(rescue_folder, store), repeat)
         asking = Asking(
@@ -171,7 +171,7 @@ class Broker:
             found = self._look(credentials, view, hold)
             if tokens := self._memory.adopt(view, found.record, other_than=used):
                 return tokens
-            if self._is_quiet_time(found):
+            if self._is_quiet_time(view, found):
                 return None
             # Dropped before anything else: whoever comes next must not take it up.
             found = self._drop(view.slot, found, used)
@@ -341,13 +341,13 @@ class Broker:
                     later = self._minted(credentials, view, found, hold, "early", usable=True)
                 except FinauthError as error:
                     self._complain(credentials, slot, error)
-                    self._rest(slot, found)
+                    self._rest(credentials, slot, found)
                 else:
                     if isinstance(later, Later):
                         slot.next_early = now + min(max(later.seconds, _LOOK_AGAIN_SECONDS), _REST_SECONDS)
         except LockTimeoutError:
             return
-        except StoreUnavailableError as error:
+        except FinauthError as error:
             self._complain(credentials, slot, error)
         finally:
             lock.release()
@@ -365,11 +365,14 @@ class Broker:
                 error,
             )
 
-    def _rest(self, slot: Slot, found: Found) -> None:
-        if found.record is not None:
-            resting = replace(found.record, rest_until=self._time.now() + _REST_SECONDS)
-            with suppress(Conflict, StoreUnavailableError):
-                self.store.write(slot.key, resting.to_json(), follows=found.revision)
+    def _rest(self, credentials: Credentials, slot: Slot, found: Found) -> None:
+        """Let nobody renew early for a while."""
+        with suppress(Conflict, StoreUnavailableError):
+            # The failed renewal may have written, too.
+            now = self._lineages.read(credentials, slot.key)
+            if now.record is not None and now.place == found.place:
+                resting = replace(now.record, rest_until=self._time.now() + _REST_SECONDS)
+                self.store.write(slot.key, resting.to_json(), follows=now.revision)
 
     def _look(self, credentials: Credentials, view: View, hold: Hold | None) -> Found:
         """Read the store under its lock, after writing back what it does not know."""
@@ -405,8 +408,10 @@ class Broker:
         self._memory.hold(view.slot, minted.record)
         return tokens
 
-    def _is_quiet_time(self, found: Found) -> bool:
-        since = self._time.now() - found.record.minted_at if found.record is not None else _QUIET_SECONDS
+    def _is_quiet_time(self, view: View, found: Found) -> bool:
+        # Where the store cannot be asked, what this process has minted is as good.
+        record = found.record or (view.slot.held.record if view.slot.held else None)
+        since = self._time.now() - record.minted_at if record is not None else _QUIET_SECONDS
         return 0 <= since < _QUIET_SECONDS
 
     def _drop(self, slot: Slot, found: Found, used: Secret) -> Found:

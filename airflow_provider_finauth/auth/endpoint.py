@@ -220,7 +220,7 @@ def _retry_after(value: str | None, clock: Clock) -> float | None:
     if _SECONDS.fullmatch(value):
         return float(value)
     try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        date = email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, date.timestamp() - clock.wall())
+    return max(0.0, date - clock.wall())

@@ -56,6 +56,7 @@ class Slot:
     :param complained: the token set whose failed early renewal was logged
     :param unwritten: a minted record that the store did not take
     :param never_sent: the attempt of an intent of ours that no request has followed
+    :param watched: the attempt of the standing intent, and when it was first seen here
     """
 
     key: str
@@ -65,6 +66,7 @@ class Slot:
     complained: tuple[str, int] | None = None
     unwritten: Unwritten | None = None
     never_sent: str | None = None
+    watched: tuple[str, float] | None = None
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[None]:

@@ -53,7 +53,19 @@ def new_intent(sent: str, *, now: float, seconds: float) -> Intent:
     )
 
 
-def settled(record: Record, *, now: float, never_sent: str | None) -> Record | float:
+@dataclass(frozen=True)
+class Watch:
+    """How a process knows the age of another's intent.
+
+    :param seen_for: the seconds for which this process has seen it, by the monotonic clock
+    :param one_clock: whether its times are by a clock that all share
+    """
+
+    seen_for: float
+    one_clock: bool
+
+
+def settled(record: Record, *, now: float, never_sent: str | None, watch: Watch) -> Record | float:
     """Judge the intent that stands in a record.
 
     :param now: by the store's clock
@@ -66,8 +78,11 @@ def settled(record: Record, *, now: float, never_sent: str | None) -> Record | f
         return record
     if intent.attempt == never_sent:
         return replace(record, intent=None)
-    # A clock that was set back must not make anybody wait longer than a request takes.
-    left = min(intent.deadline - now, intent.deadline - intent.begun)
+    # A clock that was set back must not make anybody wait longer than a request takes, and another machine's
+    # clock says nothing: there only what was watched here counts.
+    left = intent.deadline - intent.begun - watch.seen_for
+    if watch.one_clock or intent.owner.startswith(f"{_machine()}/"):
+        left = min(left, intent.deadline - now)
     if left > 0:
         return left
     # Its owner is dead, stopped or cut off: the refresh token may have been spent.
@@ -124,7 +139,9 @@ def wait_to_repeat(record: Record, sent: str, *, now: float, leeway: float, usab
         return 0.0
     if usable and leeway_left(record, sent, now=now, leeway=leeway) <= 0:
         return float("inf")
-    return max(0.0, min(unanswered.retry_at - now, _LONGEST_PAUSE))
+    left = unanswered.retry_at - now
+    # Further ahead than any pause reaches means that the clock was set back.
+    return left if 0 < left <= _LONGEST_PAUSE else 0.0
 
 
 def under_way(credentials: Credentials) -> TokenEndpointError:

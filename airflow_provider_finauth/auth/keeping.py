@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_finauth.auth.lineages import Found, Lineages
 from airflow_provider_finauth.auth.rescue import Rescue, Unwritten
 from airflow_provider_finauth.auth.stores.base import Conflict, Store
-from airflow_provider_finauth.exceptions import StoreUnavailableError
+from airflow_provider_finauth.exceptions import FinauthError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,11 +61,14 @@ class Keeping:
             return Minted(record)
         try:
             standing = self.lineages.write(credentials, slot.key, found, record)
-        except StoreUnavailableError as error:
-            if credentials.starts_over_alone:
+        except BaseException as error:
+            # Whatever it is, a task's time-out too: nobody else knows this record.
+            if not credentials.starts_over_alone:
+                self._go_on_unwritten(credentials, slot, Unwritten(record, found.place), error)
+            elif isinstance(error, FinauthError):
                 self.lineages.complain(credentials, error)
-                return Minted(record)
-            self._go_on_unwritten(credentials, slot, Unwritten(record, found.place), error)
+            if not isinstance(error, FinauthError):
+                raise
             return Minted(record)
         self._written(slot, record)
         return Minted(standing, adopted=standing.place != record.place)
@@ -83,13 +86,13 @@ class Keeping:
             if held is None or not _is_newer(held.record, found):
                 return found
             unwritten = Unwritten(replace(held.record, intent=None, unanswered=None), found.place)
-        elif found.place != unwritten.followed and not _is_lost(found):
+        elif found.place != unwritten.followed and not _is_newer(unwritten.record, found):
             # A consent, or another process, has gone on without it.
             self._written(slot, unwritten.record)
             return found
         try:
             self.lineages.write(credentials, slot.key, found, unwritten.record)
-        except StoreUnavailableError as error:
+        except FinauthError as error:
             if slot.unwritten is None:
                 self._go_on_unwritten(credentials, slot, unwritten, error)
             return Found(found.revision, unwritten.record)
@@ -120,7 +123,7 @@ class Keeping:
         return record
 
     def _go_on_unwritten(
-        self, credentials: Credentials, slot: Slot, unwritten: Unwritten, error: StoreUnavailableError
+        self, credentials: Credentials, slot: Slot, unwritten: Unwritten, error: BaseException
     ) -> None:
         slot.unwritten = unwritten
         left = self.rescue.save(slot.key, unwritten)
@@ -129,7 +132,7 @@ class Keeping:
             "written as soon as the store takes it. %s",
             credentials.conn_id,
             "left encrypted beside the lock files" if left else "kept in this process alone",
-            error,
+            error if isinstance(error, FinauthError) else f"({type(error).__name__})",
         )
         self.repeat(lambda: self._try_again(credentials, slot, unwritten))
 
@@ -141,7 +144,7 @@ class Keeping:
             if slot.unwritten is unwritten:
                 self.catch_up(credentials, slot, self.lineages.read(credentials, slot.key))
             return slot.unwritten is not unwritten
-        except StoreUnavailableError:
+        except FinauthError:
             return False
         finally:
             lock.release()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth.entry import Record
 from airflow_provider_finauth.auth.stores.base import Conflict, Store, UnreadableEntry
-from airflow_provider_finauth.exceptions import StoreUnavailableError
+from airflow_provider_finauth.exceptions import FinauthError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.auth.credentials import Credentials
@@ -59,7 +59,6 @@ class Lineages:
         """
         try:
             entry = self._store.read(key, surely=not credentials.starts_over_alone)
-            self._complained = False
             if entry is None or not entry.payload:
                 return Found(entry.revision if entry else 0, None)
             try:
@@ -86,7 +85,7 @@ class Lineages:
             return Found(0, None, reached=False)
         raise failure
 
-    def complain(self, credentials: Credentials, error: StoreUnavailableError) -> None:
+    def complain(self, credentials: Credentials, error: FinauthError) -> None:
         """Say once that a grant that starts over alone goes on without the store."""
         if not self._complained:
             self._complained = True
@@ -116,6 +115,7 @@ class Lineages:
                     record = replace(record, spent=record.spent | now.record.spent, others=now.record.others)
                 revision = now.revision
             else:
+                self._complained = False
                 return record
         raise StoreUnavailableError(
             f"Connection {credentials.conn_id!r}: the token store {self._store.name!r} took no write, "

@@ -80,7 +80,7 @@ class Mint:
         """
         if later := self.asking.not_yet(credentials):
             return later
-        was_refused = self._check_client(credentials, found)
+        was_refused = self.refusals.check_client(credentials, reached=found.reached)
         minted: Minted | Later
         if credentials.starts_over_alone:
             answer, sent = self._start_over(credentials, found, reason)
@@ -103,16 +103,6 @@ class Mint:
         record = self.keeping.begin(credentials, slot, answer)
         self._lift(credentials)
         return record
-
-    def _check_client(self, credentials: Credentials, found: Found) -> bool:
-        if not found.reached:
-            return False
-        try:
-            return self.refusals.check_client(credentials)
-        except StoreUnavailableError:
-            if not credentials.starts_over_alone:
-                raise
-            return False
 
     def _start_over(
         self, credentials: Credentials, found: Found, reason: str

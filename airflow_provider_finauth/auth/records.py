@@ -94,10 +94,19 @@ class Records:
             spent=frozenset(),
         )
 
-    def refreshed(self, credentials: Credentials, answer: Answer, old: Record | None, sent: Secret) -> Record:
+    def refreshed(
+        self,
+        credentials: Credentials,
+        answer: Answer,
+        old: Record | None,
+        sent: Secret,
+        *,
+        now: float | None = None,
+    ) -> Record:
         """Make the record that follows a refresh.
 
         :param sent: the refresh token that was sent: a seed, or the standing one
+        :param now: the store's time, if it is known: nothing is asked between an answer and its write
         """
         lineage, spent = (old.tokens.lineage, old.spent) if old else ("", frozenset[str]())
         if unspent_seed(credentials, old):
@@ -116,6 +125,7 @@ class Records:
             lineage=lineage,
             spent=spent,
             rotates=answer.refresh_token not in (None, sent) or (old is not None and follows and old.rotates),
+            now=now,
         )
 
     def _made(
@@ -129,8 +139,9 @@ class Records:
         lineage: str,
         spent: frozenset[str],
         rotates: bool = False,
+        now: float | None = None,
     ) -> Record:
-        now = self.time.now()
+        now = self.time.now() if now is None else now
         # The life counts from the beginning of the request: the server may count from any moment after.
         age = self.clock.monotonic() - answer.asked_at if answer.asked_at is not None else 0.0
         scope = answer.scope or credentials.scope

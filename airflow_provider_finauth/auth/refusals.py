@@ -16,16 +16,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.auth.credentials import secret_hash
-from airflow_provider_finauth.auth.stores.base import Conflict, Store, UnreadableEntry
+from airflow_provider_finauth.auth.stores.base import Store, UnreadableEntry
 from airflow_provider_finauth.exceptions import (
     FinauthError,
     InvalidClientError,
     ReauthorizationRequiredError,
-    StoreUnavailableError,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.auth.credentials import Credentials
+    from airflow_provider_finauth.auth.shared_time import SharedTime
     from airflow_provider_finauth.secret import Secret
 
 _FIRST_REST = 60.0
@@ -48,20 +48,31 @@ class Refusals:
     """The memory of refusals in a store. Calls are made under the lineage's lock.
 
     :param store: where they are kept
+    :param time: the store's
     :param on_event: told of each refusal that is served from memory
     """
 
-    def __init__(self, store: Store, on_event: Callable[[str, Mapping[str, str | float]], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        time: SharedTime,
+        on_event: Callable[[str, Mapping[str, str | float]], None],
+    ) -> None:
         self._store = store
+        self._time = time
+        # What this process was told, for as long as the store cannot be asked.
+        self._own: dict[str, _Refusal] = {}
         self._on_event = on_event
 
-    def check_client(self, credentials: Credentials) -> bool:
+    def check_client(self, credentials: Credentials, *, reached: bool = True) -> bool:
         """Raise what the token endpoint said of these credentials, while that is not to be asked again.
 
+        :param reached: whether the store can be asked; otherwise what this process was told counts
         :return: whether something is remembered that has lapsed
         :raises InvalidClientError: the refusal
         """
-        refusal = self._read(self._client_key(credentials))
+        key = self._client_key(credentials)
+        refusal = self._read(key) if reached else self._own.get(key, _Refusal(0))
         if self._stands(refusal):
             self._on_event("refusal_served", {"api": credentials.api})
             raise InvalidClientError(
@@ -94,7 +105,9 @@ class Refusals:
 
     def lift_client(self, credentials: Credentials) -> None:
         """Forget what is remembered of these credentials."""
-        self._store.delete(self._client_key(credentials))
+        key = self._client_key(credentials)
+        self._own.pop(key, None)
+        self._store.delete(key)
 
     def _client_key(self, credentials: Credentials) -> str:
         return f"refused-client-{credentials.fingerprint(self._store.sealer.digest)}"
@@ -103,13 +116,15 @@ class Refusals:
         if refusal.until is None:
             return True
         # Further ahead than any rest reaches means that the clock was set back.
-        return 0 < refusal.until - self._store.now() <= _LONGEST_REST
+        return 0 < refusal.until - self._time.now() <= _LONGEST_REST
 
     def _read(self, key: str) -> _Refusal:
         try:
             entry = self._store.read(key)
         except UnreadableEntry as error:
             return _Refusal(error.revision)
+        except FinauthError:
+            return self._own.get(key, _Refusal(0))
         if entry is None:
             return _Refusal(0)
         try:
@@ -129,16 +144,25 @@ class Refusals:
         known = self._read(key)
         count = known.count + 1
         rest = min(_FIRST_REST * 2 ** min(known.count, 10), _LONGEST_REST)
+        refusal = _Refusal(
+            known.revision,
+            count,
+            None if tries is not None and count >= tries else self._time.now() + rest,
+            str(error),
+            getattr(error, "code", None),
+            getattr(error, "status", None),
+        )
+        self._own[key] = refusal
         members = {
             "conn_id": credentials.conn_id,
-            "count": count,
-            "until": None if tries is not None and count >= tries else self._store.now() + rest,
-            "message": str(error),
-            "code": getattr(error, "code", None),
-            "status": getattr(error, "status", None),
+            "count": refusal.count,
+            "until": refusal.until,
+            "message": refusal.message,
+            "code": refusal.code,
+            "status": refusal.status,
         }
         # The refusal itself is what the caller is to see, not that it could not be written down.
-        with contextlib.suppress(Conflict, StoreUnavailableError):
+        with contextlib.suppress(FinauthError):
             self._store.write(key, json.dumps(members).encode(), follows=known.revision)
 
 

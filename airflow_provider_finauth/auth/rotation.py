@@ -17,6 +17,7 @@ from airflow_provider_finauth.auth.endpoint import NeverSentError
 from airflow_provider_finauth.auth.grants import refresh_request
 from airflow_provider_finauth.auth.intents import (
     Later,
+    Watch,
     after_no_answer,
     leeway_left,
     new_intent,
@@ -41,7 +42,7 @@ from airflow_provider_finauth.exceptions import (
 if TYPE_CHECKING:
     from airflow_provider_finauth.auth.asking import Asking
     from airflow_provider_finauth.auth.credentials import Credentials
-    from airflow_provider_finauth.auth.entry import Intent, Unanswered
+    from airflow_provider_finauth.auth.entry import Intent, Record, Unanswered
     from airflow_provider_finauth.auth.held import Slot
     from airflow_provider_finauth.auth.keeping import Keeping
     from airflow_provider_finauth.auth.lineages import Lineages
@@ -96,7 +97,7 @@ class Rotation:
             return self._refresh_freely(credentials, slot, found, sent, reason)
         standing = found.record or self.records.planted(credentials, sent)
         now, name = self.store.now(), secret_hash(sent)
-        record = settled(standing, now=now, never_sent=slot.never_sent)
+        record = settled(standing, now=now, never_sent=slot.never_sent, watch=self._watch(slot, standing))
         if isinstance(record, float):
             return Later(record, under_way(credentials))
         pause = wait_to_repeat(
@@ -163,7 +164,8 @@ class Rotation:
             if not isinstance(error, TokenEndpointError):
                 raise
             return Later(unanswered.retry_at - now, error)
-        record = self.records.refreshed(credentials, answer, claimed, sent)
+        now = intent.begun + self.clock.monotonic() - began
+        record = self.records.refreshed(credentials, answer, claimed, sent, now=now)
         return self.keeping.keep(credentials, slot, found, record)
 
     def _refused(
@@ -182,12 +184,21 @@ class Rotation:
             return Minted(now.record, adopted=True)
         standing = now.record.intent if now.record is not None else None
         if standing is None or standing.attempt != intent.attempt or not hold.is_ours():
-            left = settled(now.record, now=self.store.now(), never_sent=None) if now.record else _A_MOMENT
-            return Later(left if isinstance(left, float) else _A_MOMENT, under_way(credentials))
+            # Whoever looks again waits for the end of what stands there.
+            return Later(_A_MOMENT, under_way(credentials))
         failure = ReauthorizationRequiredError(f"{refusal} {credentials.reauthorize}")
         self.refusals.record_refresh_token(credentials, sent, failure)
         self._amend(credentials, slot, found, intent)
         raise failure from None
+
+    def _watch(self, slot: Slot, record: Record) -> Watch:
+        """Tell how long this process has seen the standing intent, and whose clock it goes by."""
+        intent, now = record.intent, self.clock.monotonic()
+        if intent is None:
+            slot.watched = None
+        elif slot.watched is None or slot.watched[0] != intent.attempt:
+            slot.watched = (intent.attempt, now)
+        return Watch(now - slot.watched[1] if slot.watched else 0.0, self.store.binds_all)
 
     def _refresh_freely(
         self, credentials: Credentials, slot: Slot, found: Found, sent: Secret, reason: str

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_finauth.exceptions import StoreUnavailableError
+from airflow_provider_finauth.exceptions import FinauthError
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.auth.stores.base import Store
     from airflow_provider_finauth.transport.clock import Clock
+
+
+# A store that is cut off takes seconds to say so.
+_LEFT_ALONE = 10.0
 
 
 class SharedTime:
@@ -22,12 +26,16 @@ class SharedTime:
         self._store = store
         self._clock = clock
         self._difference = 0.0
+        self._ask_again = float("-inf")
 
     def now(self) -> float:
         """Give the seconds since the epoch. Never fails."""
+        if self._clock.monotonic() < self._ask_again:
+            return self._clock.wall() + self._difference
         try:
             now = self._store.now()
-        except StoreUnavailableError:
+        except FinauthError:
+            self._ask_again = self._clock.monotonic() + _LEFT_ALONE
             return self._clock.wall() + self._difference
         self._difference = now - self._clock.wall()
         return now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth.broker import Broker
@@ -101,7 +102,9 @@ def _report(event: str, labels: Mapping[str, str | float]) -> None:
     # A number as a tag would make a time series of each value.
     tags = {name: value for name, value in labels.items() if isinstance(value, str)}
     name, seconds = f"finauth.token.{event}", labels.get("seconds")
-    if event not in _MEASURES:
-        door.count(name, tags)
-    if seconds is not None:
-        door.timing(name if event in _MEASURES else f"{name}.duration", float(seconds), tags)
+    # A metric that is lost is no reason to lose a token.
+    with suppress(Exception):
+        if event not in _MEASURES:
+            door.count(name, tags)
+        if seconds is not None:
+            door.timing(name if event in _MEASURES else f"{name}.duration", float(seconds), tags)

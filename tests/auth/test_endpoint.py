@@ -176,7 +176,10 @@ def test_retry_after_is_honoured(
     assert 9 - 1 <= second <= 12
 
 
-@pytest.mark.parametrize("value", ["soon", "-5", "1e9", "", "nan", "Mon, 99 Foo 2020"])
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "-5", "1e9", "", "nan", "Mon, 99 Foo 2020", "Tue, 01 Jan 2030 99999999999:00:00 GMT"],
+)
 def test_an_unreadable_retry_after_counts_as_none(
     server: TokenServer, alone: Credentials, clock: FakeClock, value: str
 ) -> None:

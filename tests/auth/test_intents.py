@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_finauth.auth.entry import Intent, Record, Unanswered
 from airflow_provider_finauth.auth.intents import (
+    Watch,
     after_no_answer,
     leeway_left,
     new_intent,
@@ -41,6 +42,10 @@ def record(**changes: Any) -> Record:
     return replace(made, **changes)
 
 
+# Seen for the first time, by a clock that all share.
+FRESH = Watch(0.0, one_clock=True)
+
+
 def unanswered(**changes: Any) -> Unanswered:
     return replace(Unanswered(sent="hash", count=1, since=100.0, retry_at=130.0), **changes)
 
@@ -54,36 +59,53 @@ def test_an_intent_names_this_process_and_ends() -> None:
 
 
 def test_where_nothing_is_under_way_the_record_stands() -> None:
-    assert settled(record(), now=100.0, never_sent=None) == record()
+    assert settled(record(), now=100.0, never_sent=None, watch=FRESH) == record()
 
 
 @pytest.mark.parametrize(("now", "left"), [(100.0, 60.0), (130.0, 30.0), (159.5, 0.5)])
 def test_anothers_intent_is_waited_for(now: float, left: float) -> None:
-    assert settled(record(intent=INTENT), now=now, never_sent="ours") == left
+    assert settled(record(intent=INTENT), now=now, never_sent="ours", watch=FRESH) == left
 
 
 def test_a_clock_that_was_set_back_lengthens_no_wait() -> None:
-    assert settled(record(intent=INTENT), now=-5_000.0, never_sent=None) == 60.0
+    assert settled(record(intent=INTENT), now=-5_000.0, never_sent=None, watch=FRESH) == 60.0
+
+
+def test_where_the_clock_was_set_back_what_was_watched_counts() -> None:
+    watch = Watch(59.0, one_clock=True)
+    assert settled(record(intent=INTENT), now=-5_000.0, never_sent=None, watch=watch) == 1.0
+    over = settled(record(intent=INTENT), now=-5_000.0, never_sent=None, watch=Watch(60.0, one_clock=True))
+    assert isinstance(over, Record)
+    assert over.unanswered is not None
+
+
+def test_another_machines_clock_says_nothing() -> None:
+    watch = Watch(10.0, one_clock=False)
+    assert settled(record(intent=INTENT), now=5_000.0, never_sent=None, watch=watch) == 50.0
+    ours = new_intent("hash", now=100.0, seconds=60.0)
+    assert settled(record(intent=ours), now=130.0, never_sent=None, watch=watch) == 30.0
 
 
 def test_an_intent_that_outlived_its_deadline_counts_as_unanswered() -> None:
-    found = settled(record(intent=INTENT), now=160.0, never_sent=None)
+    found = settled(record(intent=INTENT), now=160.0, never_sent=None, watch=FRESH)
     assert found == record(unanswered=Unanswered(sent="hash", count=1, since=100.0, retry_at=0.0))
 
 
 def test_unanswered_refreshes_of_one_token_are_counted_from_the_first() -> None:
     before = record(intent=INTENT, unanswered=unanswered(count=2, since=20.0))
-    found = settled(before, now=200.0, never_sent=None)
+    found = settled(before, now=200.0, never_sent=None, watch=FRESH)
     assert isinstance(found, Record)
     assert found.unanswered == Unanswered(sent="hash", count=3, since=20.0, retry_at=0.0)
     # Another refresh token's say nothing of this one.
-    other = settled(replace(before, unanswered=unanswered(sent="old", count=9)), now=200.0, never_sent=None)
+    other = settled(
+        replace(before, unanswered=unanswered(sent="old", count=9)), now=200.0, never_sent=None, watch=FRESH
+    )
     assert isinstance(other, Record)
     assert other.unanswered == Unanswered(sent="hash", count=1, since=100.0, retry_at=0.0)
 
 
 def test_an_intent_of_ours_that_no_request_followed_is_nothing() -> None:
-    assert settled(record(intent=INTENT), now=101.0, never_sent="theirs") == record()
+    assert settled(record(intent=INTENT), now=101.0, never_sent="theirs", watch=FRESH) == record()
 
 
 @pytest.mark.parametrize(
@@ -141,4 +163,4 @@ def test_within_a_leeway_it_does_not_rest() -> None:
 
 
 def test_a_clock_that_was_set_back_lengthens_no_back_off() -> None:
-    assert wait(unanswered(), now=-5_000.0) == 300.0
+    assert wait(unanswered(), now=-5_000.0) == 0.0

@@ -15,7 +15,11 @@ from airflow_provider_finauth.auth.entry import Record
 from airflow_provider_finauth.auth.rescue import repeat_in_thread
 from airflow_provider_finauth.auth.sealer import Sealer
 from airflow_provider_finauth.auth.stores.memory import MemoryStore
-from airflow_provider_finauth.exceptions import ReauthorizationRequiredError, StoreUnavailableError
+from airflow_provider_finauth.exceptions import (
+    ConfigurationError,
+    ReauthorizationRequiredError,
+    StoreUnavailableError,
+)
 from airflow_provider_finauth.secret import Secret
 from tests.auth.support import FakeClock, FakeEndpoint, access, authorised_credentials, form, make_broker
 
@@ -30,10 +34,11 @@ class Store(MemoryStore):
     """Takes no write to a lineage while it is full."""
 
     full = False
+    failure: BaseException = StoreUnavailableError("The store is full.")
 
     def write(self, key: str, payload: bytes, *, follows: int, under: Hold | None = None) -> int:
         if self.full and key.startswith("grant-"):
-            raise StoreUnavailableError("The store is full.")
+            raise self.failure
         return super().write(key, payload, follows=follows, under=under)
 
     def lose(self) -> None:
@@ -170,6 +175,82 @@ def test_another_machine_waits_for_the_intent_and_goes_on(
     assert access(stranded.token(authorised_credentials())) == "access-2"  # still good
     assert standing(store).tokens.refresh_token == Secret("refresh-3")
     assert host.files == []
+
+
+class TaskTimeout(BaseException):
+    """What a signal handler may raise anywhere."""
+
+
+@pytest.mark.parametrize("failure", [TaskTimeout(), ConfigurationError("another store_key")])
+def test_whatever_stops_the_write_loses_nothing(
+    host: Host,
+    store: Store,
+    endpoint: FakeEndpoint,
+    clock: FakeClock,
+    failure: BaseException,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = host.process()
+    broker.token(authorised_credentials())
+    clock.advance(3600)
+
+    def fill() -> None:
+        store.full, store.failure = True, failure
+
+    endpoint.script = [fill]
+    if isinstance(failure, TaskTimeout):
+        with pytest.raises(TaskTimeout):
+            broker.token(authorised_credentials())
+    else:
+        assert access(broker.token(authorised_credentials())) == "access-2"
+    assert len(host.files) == 1
+    host.background.clear()
+    store.full = False
+    assert access(host.process().token(authorised_credentials())) == "access-2"
+    assert endpoint.count == 2
+    assert "refresh-2" not in caplog.text
+
+
+def test_nothing_is_asked_of_the_store_between_an_answer_and_its_write(
+    host: Host, store: Store, endpoint: FakeEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = host.process()
+    broker.token(authorised_credentials())
+    clock.advance(3600)
+    asked: list[str] = []
+
+    def watch() -> None:
+        for name in ("read", "now", "write"):
+            method = getattr(store, name)
+            monkeypatch.setattr(
+                store, name, lambda *a, _name=name, _of=method, **k: asked.append(_name) or _of(*a, **k)
+            )
+
+    endpoint.script = [watch]
+    broker.token(authorised_credentials())
+    assert asked[0] == "write"
+
+
+def test_a_store_that_went_back_further_gets_what_was_left(
+    host: Host, store: Store, endpoint: FakeEndpoint, clock: FakeClock
+) -> None:
+    broker = host.process()
+    broker.token(authorised_credentials())
+    backup = store._entries.copy()
+    clock.advance(3600)
+    broker.token(authorised_credentials())
+    clock.advance(3600)
+
+    def fill() -> None:
+        store.full = True
+
+    endpoint.script = [fill]
+    broker.token(authorised_credentials())
+    del broker
+    host.background.clear()
+    store._entries, store.full = backup, False
+    assert access(host.process().token(authorised_credentials())) == "access-3"
+    assert sent(endpoint) == ["seed-1", "refresh-1", "refresh-2"]
 
 
 def test_a_consent_wins_over_what_was_left(

@@ -464,3 +464,35 @@ def test_renew_gives_a_token_that_lasts(
     endpoint.script = [PassingError("no answer")]
     assert access(broker.renew(credentials, at_least=float("inf"))) == "access-4"
     assert endpoint.count == 5
+
+
+def test_a_masker_that_fails_costs_no_token(
+    store: Store,
+    endpoint: FakeEndpoint,
+    credentials: Credentials,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(secret: Secret) -> None:
+        if "2" in secret.reveal():
+            raise StoreUnavailableError("Airflow could not be asked for masking.")
+
+    broker = make_broker(store, endpoint, clock, on_secret=fail)
+    assert access(broker.token(authorised_credentials())) == "access-2"
+    assert record_of(store, credentials).tokens.refresh_token == Secret("refresh-2")
+    assert "could not be registered" in caplog.text
+    assert "refresh-2" not in caplog.text
+
+
+def test_a_failed_early_renewal_rests_for_all(
+    store: Store, endpoint: FakeEndpoint, broker: Broker, clock: FakeClock
+) -> None:
+    broker.token(authorised_credentials())
+    clock.advance(3600 - 300)
+    endpoint.down = NeverSentError("down")
+    for _ in range(10):
+        make_broker(store, endpoint, clock).token(authorised_credentials())
+    assert endpoint.count == 2
+    clock.advance(30)
+    make_broker(store, endpoint, clock).token(authorised_credentials())
+    assert endpoint.count == 3
