@@ -1,6 +1,7 @@
 # Everything runs in environments of its own below .venv, made when first needed:
 #   .venv/airflow3   the newest Airflow 3, with the linters
 #   .venv/airflow2   Airflow 2.11
+#   .venv/matrix     the libraries that the matrix compares with; .venv/matrix-singer one that bears no company
 # Only Python 3.11 or newer and make have to be there. Airflow 2.11 runs on Python 3.11 and 3.12: with a newer
 # PYTHON a python3.12 or python3.11 on the PATH is taken for it.
 
@@ -23,6 +24,8 @@ export UV_SYSTEM_CERTS
 
 AIRFLOW3 := .venv/airflow3
 AIRFLOW2 := .venv/airflow2
+MATRIX := .venv/matrix
+MATRIX_SINGER := .venv/matrix-singer
 UV := .venv/uv
 # Two workers or more; a file's tests stay together, since they share a sandbox or a database.
 PYTEST := -m pytest -n auto --dist loadfile
@@ -67,10 +70,18 @@ docs: $(AIRFLOW3)/.made ## Write docs/connections.md from the table of connectio
 benchmark: $(AIRFLOW3)/.made ## Report what importing the operators costs
 	$(AIRFLOW3)/bin/python benchmarks/import_time.py
 
+.PHONY: matrix
+matrix: $(MATRIX)/.made $(MATRIX_SINGER)/.made ## Compare with other libraries, and write docs/matrix.md (6 minutes)
+	$(MATRIX)/bin/python -m benchmarks.matrix --output docs/matrix.md
+
 .PHONY: constraints
 constraints: $(UV)/.made ## Pin today's releases in constraints/
 	tools/make-constraints $(UV)/bin/uv constraints/airflow-3.txt 'apache-airflow>=3.2,<4'
 	tools/make-constraints $(UV)/bin/uv constraints/airflow-2.11.txt 'apache-airflow>=2.11,<2.12'
+	tools/make-constraints $(UV)/bin/uv constraints/matrix.txt 'apache-airflow>=3.2,<4' \
+	    benchmarks/matrix/requirements.txt
+	tools/make-constraints $(UV)/bin/uv constraints/matrix-singer.txt singer-sdk \
+	    benchmarks/matrix/requirements-singer.txt
 
 .PHONY: clean
 clean: ## Remove the environments and everything else that was made
@@ -85,6 +96,16 @@ $(AIRFLOW3)/.made: pyproject.toml constraints/airflow-3.txt tools/make-environme
 $(AIRFLOW2)/.made: pyproject.toml constraints/airflow-2.11.txt tools/make-environment | $(UV)/.made
 	tools/make-environment $(@D) constraints/airflow-2.11.txt test 12 \
 	    $(PYTHON) python3.12 python3.11
+	touch $@
+
+$(MATRIX)/.made: pyproject.toml constraints/matrix.txt benchmarks/matrix/requirements.txt tools/make-environment | $(UV)/.made
+	tools/make-environment $(@D) constraints/matrix.txt benchmarks/matrix/requirements.txt 13 \
+	    $(PYTHON) python3.13 python3.12 python3.11
+	touch $@
+
+$(MATRIX_SINGER)/.made: constraints/matrix-singer.txt benchmarks/matrix/requirements-singer.txt tools/make-environment | $(UV)/.made
+	tools/make-environment $(@D) constraints/matrix-singer.txt benchmarks/matrix/requirements-singer.txt 13 \
+	    $(PYTHON) python3.13 python3.12 python3.11
 	touch $@
 
 # Without uv the environments are still made, by pip.
