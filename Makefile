@@ -29,6 +29,8 @@ MATRIX_SINGER := .venv/matrix-singer
 UV := .venv/uv
 # Two workers or more; a file's tests stay together, since they share a sandbox or a database.
 PYTEST := -m pytest -n auto --dist loadfile
+# Long, and nothing that depends on Airflow: once is enough.
+WITHOUT_AIRFLOW := tests/auth/stores tests/faults tests/model tests/test_matrix.py
 
 .PHONY: help
 help: ## Say what there is to make
@@ -42,8 +44,8 @@ test3: $(AIRFLOW3)/.made ## Run all tests in the newest Airflow 3
 	$(AIRFLOW3)/bin/python $(PYTEST) $(PYTEST_ARGS)
 
 .PHONY: test2
-test2: $(AIRFLOW2)/.made ## Run all tests in Airflow 2.11
-	$(AIRFLOW2)/bin/python $(PYTEST) $(PYTEST_ARGS)
+test2: $(AIRFLOW2)/.made ## Run the tests in Airflow 2.11, but for those that have nothing to do with Airflow
+	$(AIRFLOW2)/bin/python $(PYTEST) $(addprefix --ignore=,$(WITHOUT_AIRFLOW)) $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(AIRFLOW3)/.made ## Check style, formatting, types and layers
@@ -69,6 +71,14 @@ docs: $(AIRFLOW3)/.made ## Write docs/connections.md from the table of connectio
 .PHONY: benchmark
 benchmark: $(AIRFLOW3)/.made ## Report what importing the operators costs
 	$(AIRFLOW3)/bin/python benchmarks/import_time.py
+
+.PHONY: soak
+soak: $(AIRFLOW3)/.made ## Kill processes at every step of a refresh, a thousand times on each store
+	$(AIRFLOW3)/bin/python -m tests.faults.soak --kills 1000
+
+.PHONY: model
+model: $(AIRFLOW3)/.made ## Search the model of the token rules with three processes
+	$(AIRFLOW3)/bin/python -m tests.model
 
 .PHONY: matrix
 matrix: $(MATRIX)/.made $(MATRIX_SINGER)/.made ## Compare with other libraries, and write docs/matrix.md (6 minutes)
