@@ -57,17 +57,27 @@ class Asking:
             ),
         )
 
-    def ask(self, credentials: Credentials, request: TokenRequest, reason: str, ends: float) -> Answer:
+    def ask(
+        self,
+        credentials: Credentials,
+        request: TokenRequest,
+        reason: str,
+        ends: float,
+        *,
+        at_once: Callable[[Answer], None] = lambda answer: None,
+    ) -> Answer:
         """Send a token request.
 
         :param reason: absent, expired, early, forced or kept, for the metrics
         :param ends: a value of the clock's ``monotonic()``
+        :param at_once: told of a good answer before anybody else is: it is all that there is of it
         :raises FinauthError: as :meth:`TokenEndpoint.ask`
         """
         began = self.clock.monotonic()
         outcome = "failed"
         try:
             answer = self.endpoint.ask(credentials, request, ends)
+            at_once(answer)
             outcome = "ok"
         except RateLimitedError as error:
             if self.cooldowns:

@@ -54,6 +54,8 @@ _log = logging.getLogger(__name__)
 _REST_SECONDS = 30.0
 # How long a process goes on with the old token before it looks again whether another has renewed it.
 _LOOK_AGAIN_SECONDS = 1.0
+# How long a consent waits for a refresh that is under way.
+_CONSENT_WAITS = 10.0
 # No 401 causes a mint this soon after the last one: an API that refuses everything must not become a storm.
 _QUIET_SECONDS = 60.0
 
@@ -237,7 +239,10 @@ class Broker:
         view = self._view(credentials)
         _refuse_event_loop(credentials)
         slot = view.slot
-        with slot.locked(self._lock_timeout), self.store.lock(slot.key, self._lock_timeout):
+        with slot.locked(self._lock_timeout), ExitStack() as stack:
+            # Somebody who is stopped may hold it for ever, and a consent's write needs none: it compares.
+            with suppress(LockTimeoutError):
+                stack.enter_context(self.store.lock(slot.key, min(_CONSENT_WAITS, self._lock_timeout)))
             record = self._mint.begin(credentials, slot, answer)
             self._memory.hold(slot, record)
         return record.tokens

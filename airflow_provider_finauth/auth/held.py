@@ -214,6 +214,8 @@ class Memory:
         self._jitter = windows.draw_jitter()
         for slot in self._slots.values():
             slot.lock = threading.Lock()
+            # What another thread of the parent has just written it may be about to send.
+            slot.never_sent = None
 
 
 def _is_older(record: Record, held: Record) -> bool:

@@ -40,6 +40,7 @@ from airflow_provider_finauth.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from airflow_provider_finauth.auth.answer import Answer
     from airflow_provider_finauth.auth.asking import Asking
     from airflow_provider_finauth.auth.credentials import Credentials
     from airflow_provider_finauth.auth.entry import Intent, Record, Unanswered
@@ -142,10 +143,20 @@ class Rotation:
                 self.store.reach,
             )
         found = Found(revision, claimed)
+        if claimed.unanswered and not _has(self.lineages.read(credentials, slot.key), intent):
+            # Whoever was thought dead has come to its end after all.
+            return Later(_A_MOMENT, under_way(credentials))
         slot.never_sent = None
+        kept: list[Minted] = []
+
+        def keep(answer: Answer) -> None:
+            now = intent.begun + self.clock.monotonic() - began
+            record = self.records.refreshed(credentials, answer, claimed, sent, now=now)
+            kept.append(self.keeping.keep(credentials, slot, found, record))
+
         try:
             request = refresh_request(credentials, sent)
-            answer = self.asking.ask(credentials, request, reason, began + seconds)
+            self.asking.ask(credentials, request, reason, began + seconds, at_once=keep)
         except (NeverSentError, RateLimitedError, ConfigurationError):
             slot.never_sent = intent.attempt
             self._amend(credentials, slot, found, intent)
@@ -164,9 +175,7 @@ class Rotation:
             if not isinstance(error, TokenEndpointError):
                 raise
             return Later(unanswered.retry_at - now, error)
-        now = intent.begun + self.clock.monotonic() - began
-        record = self.records.refreshed(credentials, answer, claimed, sent, now=now)
-        return self.keeping.keep(credentials, slot, found, record)
+        return kept[0]
 
     def _refused(
         self,
@@ -182,8 +191,7 @@ class Rotation:
         now = self.lineages.read(credentials, slot.key)
         if now.record is not None and now.place != found.place:
             return Minted(now.record, adopted=True)
-        standing = now.record.intent if now.record is not None else None
-        if standing is None or standing.attempt != intent.attempt or not hold.is_ours():
+        if not _has(now, intent) or not hold.is_ours():
             # Whoever looks again waits for the end of what stands there.
             return Later(_A_MOMENT, under_way(credentials))
         failure = ReauthorizationRequiredError(f"{refusal} {credentials.reauthorize}")
@@ -234,7 +242,7 @@ class Rotation:
         with suppress(StoreUnavailableError):
             for _ in range(_MAX_WRITES):
                 record = found.record
-                if record is None or record.intent is None or record.intent.attempt != intent.attempt:
+                if record is None or not _has(found, intent):
                     return
                 record = replace(record, intent=None, unanswered=unanswered or record.unanswered)
                 try:
@@ -243,6 +251,11 @@ class Rotation:
                     found = self.lineages.read(credentials, slot.key)
                 else:
                     return
+
+
+def _has(found: Found, intent: Intent) -> bool:
+    standing = found.record.intent if found.record is not None else None
+    return standing is not None and standing.attempt == intent.attempt
 
 
 def _standing_refresh_token(credentials: Credentials, found: Found) -> Secret:

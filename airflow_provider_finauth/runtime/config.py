@@ -21,6 +21,9 @@ SERVER_STORES = ("sql", "redis")
 _ADDRESSES = {"redis": "redis", "rediss": "redis", "unix": "redis", "postgres": "sql", "postgresql": "sql"}
 
 
+_A_DAY = 86_400
+
+
 @dataclass(frozen=True)
 class Config:
     """What ``[finauth]`` says.
@@ -119,8 +122,8 @@ def _seconds(option: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise _wrong(option, f"'{text}' is not a number of seconds above zero")
+    if not 0 < value <= _A_DAY:
+        raise _wrong(option, f"'{text}' is not a number of seconds above zero, and a day at most")
     return value
 
 

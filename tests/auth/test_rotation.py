@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_finauth.auth.answer import PassingError
+from airflow_provider_finauth.auth.answer import Answer, PassingError
 from airflow_provider_finauth.auth.credentials import secret_hash
 from airflow_provider_finauth.auth.endpoint import NeverSentError
 from airflow_provider_finauth.auth.entry import Intent, Record
@@ -16,6 +16,7 @@ from airflow_provider_finauth.auth.stores.base import Entry, Hold, Kept, LockLos
 from airflow_provider_finauth.auth.stores.memory import MemoryStore
 from airflow_provider_finauth.exceptions import (
     FinauthError,
+    LockTimeoutError,
     RateLimitedError,
     ReauthorizationRequiredError,
     StoreUnavailableError,
@@ -501,3 +502,66 @@ def test_a_failed_early_renewal_rests_for_all(
     clock.advance(30)
     another_process()
     assert endpoint.count == 3
+
+
+@pytest.mark.parametrize("where", ["on_event", "on_secret"])
+def test_an_interruption_after_the_answer_loses_nothing(
+    store: Store, endpoint: FakeEndpoint, credentials: Credentials, clock: FakeClock, where: str
+) -> None:
+    def interrupt(*_: Any) -> None:
+        if endpoint.count == 2:
+            raise TaskTimeout
+
+    broker = make_broker(store, endpoint, clock, **{where: interrupt})
+    with pytest.raises(TaskTimeout):
+        broker.token(authorised_credentials())
+    record = record_of(store, credentials)
+    assert record.tokens.refresh_token == Secret("refresh-2")
+    assert (record.intent, record.unanswered) == (None, None)
+
+
+def test_a_repetition_looks_once_more_whether_the_dead_one_has_come_back(
+    broker: Broker, store: Store, endpoint: FakeEndpoint, credentials: Credentials, clock: FakeClock
+) -> None:
+    put(store, credentials, intent=theirs(clock, sent=secret_hash(Secret("refresh-1")), seconds=0.0))
+    write = store.write
+
+    def they_write_at_last(key: str, payload: bytes, **options: Any) -> int:
+        revision = write(key, payload, **options)
+        if Record.from_json(payload).intent is not None:
+            now = record_of(store, credentials).tokens
+            tokens = replace(
+                now, access_token=Secret("their-access"), generation=2, expires_at=clock.wall() + 3600
+            )
+            put(store, credentials, intent=None, tokens=tokens)
+        return revision
+
+    store.write = they_write_at_last  # type: ignore[method-assign]
+    assert access(broker.token(credentials)) == "their-access"
+    assert endpoint.count == 1
+
+
+def test_a_forked_child_takes_no_intent_of_its_parents_for_unsent(
+    broker: Broker, credentials: Credentials
+) -> None:
+    view = broker._memory.known(credentials)
+    assert view is not None
+    view.slot.never_sent = "of another thread"
+    broker._memory.after_fork()
+    assert view.slot.never_sent is None
+
+
+def test_a_consent_waits_for_no_one_who_is_stopped(
+    store: Store, endpoint: FakeEndpoint, credentials: Credentials, clock: FakeClock
+) -> None:
+    class Stopped(Store):
+        def lock(self, key: str, timeout: float) -> AbstractContextManager[Hold]:
+            clock.advance(timeout)
+            raise LockTimeoutError("held")
+
+    held = Stopped(clock=clock)
+    consent = Answer(access_token=Secret("consent"), refresh_token=Secret("consented"), lifetime=3600)
+    before = clock.wall()
+    assert access(make_broker(held, endpoint, clock).begin(credentials, consent)) == "consent"
+    assert clock.wall() - before <= 10
+    assert record_of(held, credentials).tokens.refresh_token == Secret("consented")
