@@ -188,7 +188,8 @@ class Rotation:
         refusal: InvalidClientError,
     ) -> Minted | Later:
         """Judge an ``invalid_grant``: somebody else may have used the refresh token before us."""
-        now = self.lineages.read(credentials, slot.key)
+        # What another process of this machine could not write is read, too.
+        now = self.keeping.catch_up(credentials, slot, self.lineages.read(credentials, slot.key))
         if now.record is not None and now.place != found.place:
             return Minted(now.record, adopted=True)
         if not _has(now, intent) or not hold.is_ours():

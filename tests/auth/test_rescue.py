@@ -21,7 +21,15 @@ from airflow_provider_finauth.exceptions import (
     StoreUnavailableError,
 )
 from airflow_provider_finauth.secret import Secret
-from tests.auth.support import FakeClock, FakeEndpoint, access, authorised_credentials, form, make_broker
+from tests.auth.support import (
+    FakeClock,
+    FakeEndpoint,
+    access,
+    authorised_credentials,
+    form,
+    make_broker,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,6 +259,26 @@ def test_a_store_that_went_back_further_gets_what_was_left(
     store._entries, store.full = backup, False
     assert access(host.process().token(authorised_credentials())) == "access-3"
     assert sent(endpoint) == ["seed-1", "refresh-1", "refresh-2"]
+
+
+def test_whoever_is_refused_looks_for_what_was_left(
+    host: Host, stranded: Broker, store: Store, endpoint: FakeEndpoint, clock: FakeClock
+) -> None:
+    """The other has lost its lock and its write, and leaves its answer while we ask."""
+    host.background.clear()
+    (file,) = host.files
+    left = file.read_bytes()
+    file.unlink()
+
+    def they_leave_it() -> None:
+        file.write_bytes(left)
+        raise refuse(authorised_credentials(), "invalid_grant")
+
+    store.full = False
+    clock.advance(60)
+    endpoint.script = [they_leave_it]
+    assert access(host.process().token(authorised_credentials())) == "access-2"
+    assert not [key for key in store.list() if key.startswith("refused-")]
 
 
 def test_a_consent_wins_over_what_was_left(
