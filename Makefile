@@ -77,8 +77,9 @@ soak: $(AIRFLOW3)/.made ## Kill processes at every step of a refresh, a thousand
 	$(AIRFLOW3)/bin/python -m tests.faults.soak --kills 1000
 
 .PHONY: model
-model: $(AIRFLOW3)/.made ## Search the model of the token rules with three processes
+model: $(AIRFLOW3)/.made ## Search the model of the token rules with three processes, and the code's schedules in full (7 minutes)
 	$(AIRFLOW3)/bin/python -m tests.model
+	FINAUTH_WHOLE_MODEL=1 $(AIRFLOW3)/bin/python -m pytest tests/model/test_schedules.py
 
 .PHONY: matrix
 matrix: $(MATRIX)/.made $(MATRIX_SINGER)/.made ## Compare with other libraries, and write docs/matrix.md (6 minutes)

@@ -307,19 +307,18 @@ class Model:
         if state.lock or process.unwritten:
             return
         record, intent = state.record, state.intent
+        if self._on["4e-read-first"] and (left := self._left_on_host(state, i)) is not None:
+            name = f"{i} writes a rescue file back"
+            yield self._write_back(state, i, name, state.processes[left].rescue, owner=left)
+            return
         if record.token in state.refusals:
             yield Step(
                 f"{i} is told of the refusal",
                 "step",
                 self._put(state, i, process._replace(at="gone")),
-                self._wrong_to_give_up(state, process),
+                self._wrong_to_give_up(state),
             )
             return
-        if self._on["4e-read-first"]:
-            for j, other in enumerate(state.processes):
-                if other.rescue and (j == i or not self.setting.hosts):
-                    yield self._write_back(state, i, f"{i} writes a rescue file back", other.rescue, owner=j)
-                    return
         access = self._access(state, process)
         if access == FRESH:
             return
@@ -338,13 +337,20 @@ class Model:
                     f"{i} gives up",
                     "step",
                     self._put(state, i, process._replace(at="gone")),
-                    self._wrong_to_give_up(state, process),
+                    self._wrong_to_give_up(state),
                 )
                 return
             repeats = self.server.leeway and state.leeway and self._on["5-leeway"]
             if not repeats and access and self._on["5-rest"]:
                 return
         yield self._begin(state, i, process, record._replace(unanswered=unanswered), repeats=repeats)
+
+    def _left_on_host(self, state: State, i: int) -> int | None:
+        """Give the process whose rescue file the host has, if there is one."""
+        for j, other in enumerate(state.processes):
+            if other.rescue and (j == i or not self.setting.hosts):
+                return j
+        return None
 
     def _begin(self, state: State, i: int, process: Process, read: Record, *, repeats: bool) -> Step:
         claims = self.setting.assumes_rotation and self._on["4a-intent"]
@@ -475,6 +481,11 @@ class Model:
             deleted = state._replace(record=state.record._replace(refresh=NOBODY, access=DEAD))
             wrong = self._wrong_to_write(state, deleted.record)
             return Step(f"{i} is refused and deletes", "step", self._end(deleted, i, process), wrong)
+        left = self._left_on_host(state, i) if self._on["4e-read-first"] else None
+        if left is not None:
+            name = f"{i} is refused and writes a rescue file back"
+            step = self._write_back(state, i, name, state.processes[left].rescue, owner=left)
+            return step._replace(state=self._end(step.state, i, step.state.processes[i]))
         if state.record.place != process.read.place and self._on["6-adopt"]:
             return Step(f"{i} is refused and adopts", "step", self._end(state, i, process))
         if self.setting.assumes_rotation and self._on["4a-intent"]:
@@ -488,14 +499,12 @@ class Model:
                     # It gives up, but tells nobody.
                     gone = self._end(state, i, process)
                     gone = self._put(gone, i, gone.processes[i]._replace(at="gone"))
-                    return Step(
-                        f"{i} is refused and gives up", "step", gone, self._wrong_to_give_up(state, process)
-                    )
+                    return Step(f"{i} is refused and gives up", "step", gone, self._wrong_to_give_up(state))
         return self._refuse(state, i, process)
 
     def _refuse(self, state: State, i: int, process: Process) -> Step:
         token = process.read.token
-        wrong = self._wrong_to_give_up(state, process)
+        wrong = self._wrong_to_give_up(state)
         refused = state._replace(refusals=tuple(sorted({*state.refusals, token})))
         if refused.intent[:1] == (i,):
             refused = refused._replace(intent=NOTHING)
@@ -662,8 +671,8 @@ class Model:
             return "a write loses the refresh token that the server honours"
         return ""
 
-    def _wrong_to_give_up(self, state: State, process: Process) -> str:
-        if self.known(state, certain=True, at_risk_too=True) and not process.risks:
+    def _wrong_to_give_up(self, state: State) -> str:
+        if self.known(state, certain=True, at_risk_too=True):
             return "a process gives up although a refresh token is known"
         return ""
 

@@ -335,6 +335,20 @@ def test_6_who_is_refused_waits_for_the_owner_of_the_standing_intent(make_world:
     assert not [key for key in world.backend.list() if key.startswith("refused-")]
 
 
+def test_6_a_refused_process_adopts_what_is_left_on_its_host(make_world: MakeWorld) -> None:
+    world = expired(make_world(Server(revokes=False), lease=True))
+    first = world.process().begin().until("write")
+    world.clock.advance(DEADLINE + 1)
+    world.end_lease()
+    second = world.process().begin().until("send")
+    world.store_is_down = True
+    assert first.finish().access_token.reveal() == "access-0-1"
+    first.process.kill()
+    world.store_is_down = False
+    assert second.finish().access_token.reveal() == "access-0-1"
+    assert not [key for key in world.backend.list() if key.startswith("refused-")]
+
+
 def test_6_the_owner_records_the_servers_refusal(make_world: MakeWorld) -> None:
     world = expired(make_world())
     world.families[0]["revoked"] = True
