@@ -302,3 +302,19 @@ def test_a_process_that_was_stopped_while_it_connected_sends_nothing(
     monkeypatch.undo()
     ask(credentials, clock)
     assert len([received for received in server.requests if received.body]) == 1
+
+
+def test_a_request_that_has_left_counts_as_sent(
+    server: TokenServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = socket.socket.sendall
+
+    def stop_afterwards(self: socket.socket, data: Any, *flags: int) -> None:
+        send(self, data, *flags)
+        if b"refresh_token" in bytes(data):
+            clock.advance(61)
+
+    monkeypatch.setattr(socket.socket, "sendall", stop_afterwards)
+    answered = ask(authorised_credentials(token_endpoint=server.url), clock, seconds=60)
+    assert answered.access_token is not None
+    assert len(server.requests) == 1

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_finauth.auth.broker import Broker
+from airflow_provider_finauth.auth.endpoint import TokenEndpoint
+from airflow_provider_finauth.transport.clock import Clock
 from tests.airflow_harness import needs_airflow_3
-from tests.faults.steps import Plan
+from tests.faults.places import file_place
+from tests.faults.steps import Plan, Steps
 from tests.faults.strict_server import Asked, StrictServer, family_of
 from tests.faults.verdict import REAUTHORISE
 from tests.faults.work import Task
@@ -139,7 +145,7 @@ def test_a_lease_that_ends_under_a_stopped_holder_costs_nothing_while_the_old_to
 ) -> None:
     """Others take the lease, see the intent, and go on with the old token; the late answer is kept."""
     server.settings(lifetime=3600)
-    task = Task(replace(place, deadline=1.0), server, "c")
+    task = Task(replace(place, deadline=_DEADLINE), server, "c")
     stories = tell(nursery, task, server, steps_of(nursery, task, server), patience=10.0)
     found = []
     for story in stories:
@@ -160,7 +166,7 @@ def test_what_a_lease_cannot_keep_apart_is_a_holder_stopped_with_its_answer_unre
 ) -> None:
     """The residual risk of the store ``redis``: without a usable token the others must ask again."""
     server.settings(lifetime=1)
-    task = Task(replace(place, deadline=1.0), server, "c")
+    task = Task(replace(place, deadline=_DEADLINE), server, "c")
     steps = steps_of(nursery, task, server)
     sends, unread = steps.index("before asking"), ["the request is there", UNREAD, "with the answer"]
     stories = tell(nursery, task, server, [*steps[1 : sends + 1], *unread], patience=10.0)
@@ -188,3 +194,31 @@ def test_what_a_lease_cannot_keep_apart_is_a_holder_stopped_with_its_answer_unre
                 f"other {story.other.result}; last {story.last.result}"
             )
     assert not found, "\n".join(found)
+
+
+def test_a_request_that_has_left_is_not_taken_for_one_that_has_not(
+    tmp_path: Path, server: StrictServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process is stopped past its deadline after its request's last byte, and before it knows that."""
+    send = http.client.HTTPConnection.send
+
+    class StoppedClock(Clock):
+        ahead = 0.0
+
+        def monotonic(self) -> float:
+            return super().monotonic() + self.ahead
+
+    def send_and_stop(self: http.client.HTTPConnection, data: Any) -> None:
+        send(self, data)
+        if b"refresh_token=" in bytes(data):
+            StoppedClock.ahead = 3600.0
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", send_and_stop)
+    task = Task(file_place(tmp_path), server, "c")
+    consent = server.consent()
+    assert task.begin(consent)(Steps("test", Plan())) == "token: 1"
+    broker = Broker(
+        task.place.open(), endpoint=TokenEndpoint(clock=StoppedClock()), deadline=30.0, lock_timeout=40.0
+    )
+    assert broker.renew(task.made_credentials(), at_least=7200).generation == 2
+    assert [asked.outcome for asked in server.log()] == ["rotated"]

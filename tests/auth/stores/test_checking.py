@@ -74,7 +74,7 @@ def test_sql() -> None:
 def test_what_forgets_is_told() -> None:
     store = MemoryStore()
     found = outcomes(lambda: store)
-    assert found == dict.fromkeys(ALL, True) | {"server": False, "lost lock": None}
+    assert found == {"server": False}
 
 
 def test_two_that_do_not_share() -> None:

@@ -12,11 +12,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_finauth.auth.sealer import Sealer
+from airflow_provider_finauth.auth.stores import sql_connection
 from airflow_provider_finauth.auth.stores.base import Conflict, Entry, Kept, LockLost, Store, UnreadableEntry
 from airflow_provider_finauth.auth.stores.memory import MemoryStore
 from airflow_provider_finauth.auth.stores.sql import SqlAddress, SqlHold, SqlStore
@@ -533,7 +535,7 @@ def test_a_refused_login_is_told_without_the_password(address: SqlAddress) -> No
     wrong = [
         (replace(address, password=Secret("wrong-password")), "password of the store's connection"),
         (replace(address, user="nobody", password=Secret("wrong-password")), "password of the store's"),
-        (replace(address, database="nowhere"), "no such database"),
+        (replace(address, database="nowhere"), "no database 'nowhere'"),
         (replace(address, sslmode="require"), "does not speak TLS"),
         (replace(address, port=1, password=Secret("wrong-password")), "Check host and port"),
     ]
@@ -549,6 +551,24 @@ def test_a_refused_login_is_told_without_the_password(address: SqlAddress) -> No
                 traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
             )
             assert tried.password.reveal() not in shown.replace("password=Secret", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "received invalid response to SSL negotiation: H",
+        "expected authentication request from server, but received H",
+    ],
+)
+def test_a_server_of_another_kind_is_told(text: str) -> None:
+    told = sql_connection.failure(psycopg.OperationalError(text), SqlAddress("h"))
+    assert told.startswith("does not answer as PostgreSQL does. Check the port")
+
+
+def test_the_connection_is_named_where_there_is_one(address: SqlAddress) -> None:
+    store = SqlStore(replace(address, database="nowhere", conn_id="finauth_store"), Sealer("key"))
+    with pytest.raises(StoreUnavailableError, match="connection 'finauth_store'.* no database 'nowhere'"):
+        store.read("a")
 
 
 def test_no_error_shows_a_payload(store: SqlStore) -> None:
