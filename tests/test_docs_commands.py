@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "commands.md"
 
-# Times, lengths of time, addresses on loopback, and the hashes by which entries are found.
+# Times, lengths of time, addresses on loopback, a server's version, and the hashes that name entries.
 _VARIABLE = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d( UTC|\+00:00)?"
     r"|\b\d+ (d|h|min|s)\b( \d+ (h|min|s)\b)?"
     r"|(http://)?127\.0\.0\.1:\d+"
     r"|[0-9a-f]{64}"
+    r"|PostgreSQL \d+\.\d+"
 )
 
 

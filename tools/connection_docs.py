@@ -19,7 +19,12 @@ airflow connections add talenom_default --conn-type talenom --conn-login '…' -
 
 Try a connection with `airflow connections test <conn_id>`; Airflow wants `[core] test_connection = Enabled`
 for it (`AIRFLOW__CORE__TEST_CONNECTION=Enabled` before the command is enough). A test asks for a token and
-makes one cheap read, keeps neither, and spends nothing that a person has authorised.
+makes one cheap read, keeps neither, and spends nothing that a person has authorised. Where a person has to
+authorise the connection, `Connection success!` means only that its fields are complete: the command does not
+show what the test says about the authorisation. `finauth tokens` does.
+
+A hook or an operator uses another connection than the default one by the argument `<type>_conn_id`, such as
+`TalenomHook(talenom_conn_id="talenom_prod")`.
 """
 
 

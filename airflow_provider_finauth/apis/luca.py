@@ -184,7 +184,7 @@ class Luca:
             read_refusal=_read_refusal,
             reauthorize=(
                 f"Run `finauth authorize {settings.conn_id}`: a person with access to the company has to "
-                "give consent on Luca's page again."
+                "give consent on Luca's page."
             ),
         )
 

@@ -132,6 +132,7 @@ def _redirected(
 ) -> str:
     """Show the vendor's page, and give the address that the person was sent back to."""
     from airflow_provider_finauth.cli.listener import Listener, is_loopback_redirect
+    from airflow_provider_finauth.cli.listing import span
 
     if paste or not is_loopback_redirect(flow.redirect_uri):
         _show(started)
@@ -143,13 +144,11 @@ def _redirected(
 
     with Listener(flow.redirect_uri, belongs=belongs, report=warn, port=port) as listener:
         _show(started)
-        say(f"Waiting {timeout / 60:.3g} minutes for the browser to come back to {flow.redirect_uri}")
+        say(f"Waiting {span(timeout)} for the browser to come back to {flow.redirect_uri}")
         say("(Is the browser on another machine? Ctrl+C, then the same command with --paste.)")
         found = listener.wait(timeout)
     if found is None:
-        raise FinauthError(
-            f"Nobody came back within {timeout / 60:.3g} minutes, and nothing was changed. Begin again."
-        )
+        raise FinauthError(f"Nobody came back within {span(timeout)}, and nothing was changed. Begin again.")
     return found
 
 

@@ -20,7 +20,9 @@ Line = tuple[str, str | None]
 
 def lines(inventory: Inventory, store: str) -> Iterator[Line]:
     """Give the lines of a listing, each with a style of rich's."""
-    if not inventory.lineages and not inventory.refusals:
+    # One that has ended is in nobody's way.
+    refusals = [refusal for refusal in inventory.refusals if refusal.stands(inventory.now)]
+    if not inventory.lineages and not refusals:
         yield f"The token store '{store}' keeps no tokens.", None
         return
     yield f"Token store '{store}', {moment(inventory.now)}", None
@@ -33,11 +35,12 @@ def lines(inventory: Inventory, store: str) -> Iterator[Line]:
         yield _aligned(row, widths), None
         for note in _notes(lineage, inventory.now):
             yield f"{_GAP}{note}", "yellow"
-    if inventory.refusals:
+    if refusals:
         yield "", None
-        yield "Refused, without a token:", "bold"
-    for refusal in inventory.refusals:
-        yield _refused(refusal, inventory.now), "yellow"
+        others = ", other than those of the tokens above" if rows else ""
+        yield f"Refused credentials{others}:", "bold"
+    for refusal in refusals:
+        yield f"{refusal.conn_id or '?'} {_refused(refusal, inventory.now)}", "yellow"
 
 
 def as_json(inventory: Inventory, store: str) -> str:
@@ -106,9 +109,14 @@ def _notes(lineage: Lineage, now: float) -> Iterator[str]:
             yield f"a renewal begun at {moment(lineage.intent.begun)} was cut off; the next task repeats it"
     if lineage.unanswered is not None:
         times = "time" if lineage.unanswered.count == 1 else "times"
+        retry_at = lineage.unanswered.retry_at
+        if lineage.expires_at is not None and lineage.expires_at > max(now, retry_at):
+            again = f"when its token ends, {moment(lineage.expires_at)}"
+        else:
+            again = f"from {moment(retry_at)}"
         yield (
             f"its server did not answer {lineage.unanswered.count} {times} since "
-            f"{moment(lineage.unanswered.since)}; asked again from {moment(lineage.unanswered.retry_at)}"
+            f"{moment(lineage.unanswered.since)}; asked again {again}"
         )
     for refusal in lineage.refusals:
         yield _refused(refusal, now)

@@ -31,7 +31,7 @@ def init() -> None:
     config = read_config()
     made = brokers.store(config)
     made.init()
-    say(f"The {_name(config)} is there. Its lock binds {made.reach}.", style="green")
+    say(f"The {_name(config)} is ready. Its lock binds {made.reach}.", style="green")
     problems = made.problems()
     for problem in problems:
         warn(problem)

@@ -104,9 +104,18 @@ def refresh(conn_id: _CONN_ID) -> None:
     hook = hook_of(conn_id)
     if hook.api.profile.has_fixed_key:
         raise _no_token(conn_id)
-    found = hook.renew_token().tokens
-    say(f"Connection '{conn_id}' has a new token, the {found.generation}. of its line.", style="green")
-    say(f"  good until {moment(found.expires_at)}")
+    renewed = hook.renew_token()
+    found = renewed.tokens
+    until = f"  good until {moment(found.expires_at)}"
+    if not renewed.is_new:
+        warn(
+            f"Connection '{conn_id}' keeps its token, number {found.generation} of its line: a request for a "
+            "new one got no answer, and is repeated when the old one ends."
+        )
+        say(until)
+        raise typer.Exit(1)
+    say(f"Connection '{conn_id}' has a new token, number {found.generation} of its line.", style="green")
+    say(until)
 
 
 def _credentials(conn_id: str) -> Credentials | None:

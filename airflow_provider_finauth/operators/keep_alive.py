@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ class RefreshTokensOperator(BaseOperator):
 
     Returns a list with an entry for each connection that has a token: ``conn_id``, ``expires_at`` (in UTC),
     ``generation``, and whether it was ``refreshed`` now. A connection with a fixed key is passed over.
+    A refresh that got no answer, while the old token works, is a warning in the log and no failure.
 
     :param conn_ids: the connections; a text of ids with commas between them is accepted, as templates give
     :param at_least: how long each token is to last from now: seconds, or a ``timedelta``
@@ -76,12 +78,23 @@ class RefreshTokensOperator(BaseOperator):
             return None
         renewed = hook.renew_token(at_least=at_least)
         ends = datetime.fromtimestamp(renewed.tokens.expires_at, UTC).isoformat(timespec="seconds")
-        self.log.info(
-            "Connection '%s': its token %s, and lasts until %s.",
-            conn_id,
-            "was renewed" if renewed.is_new else "needed no renewal",
-            ends,
-        )
+        left = renewed.tokens.expires_at - time.time()
+        if not renewed.is_new and left < at_least:
+            self.log.warning(
+                "Connection '%s': its token could not be renewed: a request for a new one got no answer, and "
+                "is repeated when the old one ends. It lasts until %s, for %.0f s instead of %.0f s.",
+                conn_id,
+                ends,
+                left,
+                at_least,
+            )
+        else:
+            self.log.info(
+                "Connection '%s': its token %s, and lasts until %s.",
+                conn_id,
+                "was renewed" if renewed.is_new else "needed no renewal",
+                ends,
+            )
         return {
             "conn_id": conn_id,
             "expires_at": ends,

@@ -22,6 +22,10 @@ _ADDRESSES = {"redis": "redis", "rediss": "redis", "unix": "redis", "postgres": 
 
 
 _A_DAY = 86_400
+# How long a token request may take; whoever waits for one must have more patience than that.
+_DEADLINE = 60
+# A shorter key could be found by trying.
+_KEY_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -51,18 +55,17 @@ def read_config() -> Config:
     :raises ConfigurationError: names the option that is to be mended
     """
     token_store, token_folder = _token_store()
-    store_key = _text("store_key")
     lock_dir = _text("lock_dir")
     return Config(
         token_store=token_store,
         token_folder=token_folder,
         token_store_conn_id=_text("token_store_conn_id"),
-        store_key=Secret(store_key) if store_key else None,
+        store_key=_store_key(),
         max_xcom_records=_whole("max_xcom_records"),
         max_xcom_bytes=_whole("max_xcom_bytes"),
         max_response_bytes=_whole("max_response_bytes"),
         lock_dir=Path(lock_dir) if lock_dir else None,
-        lock_timeout=_seconds("lock_timeout"),
+        lock_timeout=_lock_timeout(),
     )
 
 
@@ -116,15 +119,30 @@ def _whole(option: str) -> int:
     return value
 
 
-def _seconds(option: str) -> float:
-    text = _text(option) or ""
+def _lock_timeout() -> float:
+    text = _text("lock_timeout") or ""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value <= _A_DAY:
-        raise _wrong(option, f"'{text}' is not a number of seconds above zero, and a day at most")
+    if not _DEADLINE < value <= _A_DAY:
+        raise _wrong(
+            "lock_timeout",
+            f"'{text}' is not a number of seconds above {_DEADLINE}, the longest that a token request may "
+            "take, and a day at most",
+        )
     return value
+
+
+def _store_key() -> Secret | None:
+    text = _text("store_key")
+    if text is not None and len(text) < _KEY_LENGTH:
+        raise _wrong(
+            "store_key",
+            f"a key shorter than {_KEY_LENGTH} characters protects nothing; make one by "
+            "`python -c 'import secrets; print(secrets.token_urlsafe(32))'`",
+        )
+    return Secret(text) if text else None
 
 
 def _token_store() -> tuple[str, Path | None]:

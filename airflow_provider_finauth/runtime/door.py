@@ -155,7 +155,7 @@ def _connection(conn_id: str) -> AirflowConnection:
         raise ConnectionNotFoundError(
             f"Airflow does not find the connection '{conn_id}'. Create it under Admin > Connections or with "
             "'airflow connections add'. If it exists, Airflow's API server or database may be out of reach: "
-            "the task will look again when it is retried.",
+            "then try again.",
             conn_id=conn_id,
         ) from None
     return AirflowConnection(

@@ -6,11 +6,12 @@ their hooks serves here as well; the providers themselves need not be installed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth.sealer import Sealer
-from airflow_provider_finauth.exceptions import ConfigurationError
+from airflow_provider_finauth.exceptions import ConfigurationError, ConnectionNotFoundError
 from airflow_provider_finauth.runtime import door
 from airflow_provider_finauth.secret import Secret
 
@@ -25,6 +26,59 @@ _FALSE = ("false", "0", "no", "off", "")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _TABLE = "finauth_entries"
 _MEANINGS = {"schema": "; it is the database's name", "login": "; it is the database's user"}
+
+# Members of ``extra`` that we read, or that Airflow's own hooks do, with what libpq would take from a URI.
+_KNOWN: Mapping[str, frozenset[str]] = {
+    "redis": frozenset(
+        (
+            "db",
+            "ssl",
+            "ssl_ca_certs",
+            "ssl_cert_file",
+            "ssl_cert_reqs",
+            "ssl_certfile",
+            "ssl_check_hostname",
+            "ssl_keyfile",
+        )
+    ),
+    "sql": frozenset(
+        (
+            "application_name",
+            "aws_conn_id",
+            "azure_conn_id",
+            "client_encoding",
+            "cluster-identifier",
+            "connect_timeout",
+            "cursor",
+            "gssencmode",
+            "iam",
+            "keepalives",
+            "keepalives_count",
+            "keepalives_idle",
+            "keepalives_interval",
+            "options",
+            "port",
+            "redshift",
+            "redshift-serverless",
+            "region_name",
+            "sqlalchemy_query",
+            "sqlalchemy_scheme",
+            "sslcert",
+            "sslcrl",
+            "sslkey",
+            "sslmode",
+            "sslpassword",
+            "sslrootcert",
+            "table",
+            "table_schema",
+            "target_session_attrs",
+            "tcp_user_timeout",
+            "workgroup-name",
+        )
+    ),
+}
+_log = logging.getLogger(__name__)
+_warned: set[tuple[str, ...]] = set()
 
 # The connection type that fits each store.
 CONN_TYPES = {"redis": "redis", "sql": "postgres"}
@@ -49,8 +103,15 @@ def server_store(config: Config) -> Store:
             "all workers.",
             field="store_key",
         )
-    found = door.get_connection(config.token_store_conn_id)
-    if found.conn_type != CONN_TYPES[name]:
+    try:
+        found = door.get_connection(config.token_store_conn_id)
+    except ConnectionNotFoundError as error:
+        raise ConnectionNotFoundError(
+            f"{error} It is the token store's ([finauth] token_store_conn_id).",
+            conn_id=config.token_store_conn_id,
+        ) from None
+    # Without the provider of that database Airflow's command calls each new connection generic.
+    if found.conn_type not in (CONN_TYPES[name], "generic"):
         raise ConfigurationError(
             f"Connection '{found.conn_id}' is of type '{found.conn_type}', and the token store '{name}' "
             f"wants one of type '{CONN_TYPES[name]}'. Mend the connection, or [finauth] token_store_conn_id.",
@@ -58,12 +119,26 @@ def server_store(config: Config) -> Store:
             field="conn_type",
         )
     _mask(found)
+    _warn_of_unknown(found, name)
     return _STORES[name](_Fields(found), Sealer(config.store_key.reveal()))
 
 
 def _mask(found: AirflowConnection) -> None:
     if found.password:
         door.mask(Secret(found.password))
+
+
+def _warn_of_unknown(found: AirflowConnection, store: str) -> None:
+    """Name, once in a process, members of ``extra`` that nobody knows: one may be mistyped."""
+    unknown = sorted(set(found.extra) - _KNOWN[store])
+    if unknown and (found.conn_id, *unknown) not in _warned:
+        _warned.add((found.conn_id, *unknown))
+        _log.warning(
+            "Connection '%s' (of the token store): nothing reads these members of its extra: %s. Are they "
+            "mistyped?",
+            found.conn_id,
+            ", ".join(repr(name) for name in unknown),
+        )
 
 
 class _Fields:
@@ -75,12 +150,16 @@ class _Fields:
     def __init__(self, found: AirflowConnection) -> None:
         self._found = found
 
+    @property
+    def conn_id(self) -> str:
+        """The connection's id."""
+        return self._found.conn_id
+
     def error(self, field: str, message: str) -> ConfigurationError:
         """Make an error about a field."""
-        conn_id = self._found.conn_id
         return ConfigurationError(
-            f"Connection '{conn_id}' (of the token store): field '{field}' {message}.",
-            conn_id=conn_id,
+            f"Connection '{self.conn_id}' (of the token store): field '{field}' {message}.",
+            conn_id=self.conn_id,
             field=field,
         )
 
@@ -166,6 +245,7 @@ def _redis(fields: _Fields, sealer: Sealer) -> Store:
         cert_file=fields.text("ssl_certfile", "ssl_cert_file"),
         key_file=fields.text("ssl_keyfile"),
         verify=fields.choice("ssl_cert_reqs", ("required", "optional", "none")) != "none",
+        conn_id=fields.conn_id,
     )
     return RedisStore(address, sealer)
 
@@ -186,6 +266,7 @@ def _sql(fields: _Fields, sealer: Sealer) -> Store:
         # These two are ours: Airflow's own field "schema" is the database's name.
         schema=fields.text("table_schema"),
         table=fields.text("table") or _TABLE,
+        conn_id=fields.conn_id,
     )
     return SqlStore(address, sealer)
 

@@ -90,6 +90,9 @@ class VariableStore:
     def init(self) -> None:
         _ = self.sealer
 
+    def place(self) -> str:
+        return "Airflow's Variables"
+
     def problems(self) -> list[str]:
         return []
 

@@ -78,12 +78,13 @@ def test_sql(admin: Admin) -> None:
         for _ in range(2):
             made = admin.runs("store init")
             assert made.exit_code == 0, made.output
-            assert "The token store 'sql' of the connection 'finauth_tokens' is there" in made.stdout
+            assert "The token store 'sql' of the connection 'finauth_tokens' is ready" in made.stdout
 
         checked = admin.runs("store check")
         assert checked.exit_code == 0, checked.output
         # "lock" names two lines, of which the last counts here.
         assert marks(checked.stdout) == ALL_WELL
+        assert f"at {server.host}:{server.port}, without TLS" in checked.stdout
         for secret in (server.password, KEY):
             assert secret not in before.output + made.output + checked.output
 
@@ -130,6 +131,7 @@ def test_file(admin: Admin, tmp_path: Path) -> None:
     # Nothing takes a lock file away from its holder.
     assert marks(checked.stdout) == ALL_WELL | {"lost": "-"}
     assert checked.stderr == ""
+    assert f"the folder {tmp_path}/tokens" in checked.stdout
 
 
 @pytest.mark.usefixtures("metadata_database")
@@ -137,6 +139,7 @@ def test_variable_says_whom_its_lock_binds(admin: Admin) -> None:
     admin.sets("variable")
     checked = admin.runs("store check")
     assert checked.exit_code == 0, checked.output
+    assert marks(checked.stdout)["compare"] == "-"
     assert "lock_dir" in checked.stderr
     assert "'sql'" in checked.stderr
 
@@ -145,7 +148,7 @@ def test_memory_keeps_nothing(admin: Admin) -> None:
     admin.sets("memory")
     checked = admin.runs("store check")
     assert checked.exit_code == 1
-    assert marks(checked.stdout)["server"] == "FAILED"
+    assert marks(checked.stdout) == {"server": "FAILED"}
 
 
 @pytest.mark.parametrize("command", ["store init", "store check"])

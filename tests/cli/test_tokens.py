@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,16 +105,17 @@ class TestList:
         with pytest.raises(InvalidClientError):
             TalenomHook().get_token()
         result = finauth("tokens")
-        assert "Refused, without a token:" in result.stdout
-        assert "was refused (invalid_client), until " in result.stdout
+        assert "Refused credentials:" in result.stdout
+        assert "talenom_default was refused (invalid_client), until " in result.stdout
         assert "wrong-secret-8" not in result.output
 
     def test_what_cannot_be_read(self, finauth: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         TalenomHook().get_token()
-        monkeypatch.setenv("AIRFLOW__FINAUTH__STORE_KEY", "another key")
+        monkeypatch.setenv("AIRFLOW__FINAUTH__STORE_KEY", "another key of these tests")
         result = finauth("tokens")
         assert result.exit_code == 0
         assert "cannot be read: " in result.stdout
+        assert "[finauth] store_key" in result.stdout
         assert json.loads(finauth("tokens --json").stdout)["lineages"][0]["problem"]
 
     @pytest.mark.usefixtures("metadata_database")
@@ -175,7 +177,9 @@ class TestLines:
         unanswered = Unanswered(sent="the-hash", count=3, since=900.0, retry_at=1004.0)
         (_, line) = self.shown(unanswered=unanswered)
         assert "did not answer 3 times since 1970-01-01 00:15:00 UTC" in line
-        assert "from 1970-01-01 00:16:44 UTC" in line
+        assert "when its token ends, 1970-01-01 01:06:40 UTC" in line
+        (_, line) = self.shown(unanswered=unanswered, expires_at=990.0)
+        assert "asked again from 1970-01-01 00:16:44 UTC" in line
 
     @pytest.mark.parametrize(
         ("until", "told"),
@@ -189,6 +193,17 @@ class TestLines:
         assert "(invalid_grant)" in line
         assert told in line
         assert line.endswith(": The reason.")
+
+    def test_a_refusal_of_other_credentials(self) -> None:
+        refusal = Refused(
+            key="k", conn_id="luca", count=1, until=1060.0, code="invalid_client", message="The reason."
+        )
+        inventory = Inventory(now=1000.0, lineages=(), refusals=(refusal,))
+        *_, line = [line for line, _ in listing.lines(inventory, "sql")]
+        assert line.startswith("luca was refused (invalid_client), until ")
+        # Afterwards it is in nobody's way.
+        (line,) = [line for line, _ in listing.lines(replace(inventory, now=1061.0), "sql")]
+        assert "keeps no tokens" in line
 
     @pytest.mark.parametrize(
         ("seconds", "text"),
@@ -284,13 +299,23 @@ class TestRefresh:
         first = TalenomHook().get_token()
         result = finauth("tokens refresh talenom_default")
         assert result.exit_code == 0
-        assert "the 2. of its line" in result.stdout
+        assert "number 2 of its line" in result.stdout
         assert "good until" in result.stdout
         renewed = TalenomHook().get_token()
         assert renewed.generation == 2
         for token in (first, renewed):
             assert token.access_token is not None
             assert token.access_token.reveal() not in result.output
+
+    def test_says_so_where_nothing_was_renewed(self, finauth: Command, sandbox: RunningSandbox) -> None:
+        authorise(LucaHook("luca_oauth21"))
+        LucaHook("luca_oauth21").get_token()
+        sandbox.faults("luca", "reset", where="token")
+        for _ in range(2):
+            result = finauth("tokens refresh luca_oauth21")
+            assert result.exit_code == 1
+            assert "keeps its token, number 1 of its line" in result.stderr
+            assert "good until" in result.stdout
 
     def test_what_nobody_has_authorised(self, finauth: Command) -> None:
         result = finauth("tokens refresh luca_oauth21")

@@ -77,6 +77,21 @@ def test_renews_what_a_person_has_authorised(connections: SandboxConnections) ->
     assert (entry["conn_id"], entry["generation"], entry["refreshed"]) == ("luca_oauth21", 2, True)
 
 
+def test_warns_where_a_token_does_not_last_as_long_as_asked(
+    sandbox: RunningSandbox, connections: SandboxConnections, logged: Callable[[], str]
+) -> None:
+    authorise(LucaHook("luca_oauth21"))
+    LucaHook("luca_oauth21").get_token()
+    sandbox.faults("luca", "reset", where="token")
+    for _ in range(2):
+        (entry,) = refresh(["luca_oauth21"], 7200)
+        assert (entry["generation"], entry["refreshed"]) == (1, False)
+    shown = logged()
+    assert "could not be renewed" in shown
+    assert "instead of 7200 s" in shown
+    assert "needed no renewal" not in shown
+
+
 def test_a_fixed_key_is_passed_over(connections: SandboxConnections, logged: Callable[[], str]) -> None:
     found = refresh(["luca_default", "talenom_default"])
     assert [entry["conn_id"] for entry in found] == ["talenom_default"]

@@ -54,14 +54,14 @@ def test_file_takes_the_store_key_or_airflows(
 ) -> None:
     option(monkeypatch, "token_store", f"file://{tmp_path}/tokens")
     if where == "store_key":
-        option(monkeypatch, "store_key", "the-key")
+        option(monkeypatch, "store_key", "the-key-of-these-tests")
         monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "another-key")
     else:
-        monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "the-key")
+        monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "the-key-of-these-tests")
     store = broker().store
     assert isinstance(store, FileStore)
     assert store.folder == tmp_path / "tokens"
-    assert store.sealer.digest(b"x") == Sealer("the-key").digest(b"x")
+    assert store.sealer.digest(b"x") == Sealer("the-key-of-these-tests").digest(b"x")
 
 
 def test_file_without_any_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

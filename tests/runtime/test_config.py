@@ -35,7 +35,7 @@ def test_every_option_is_declared_and_read(monkeypatch: pytest.MonkeyPatch) -> N
     for name, value in {
         "token_store": "file:///var/lib/finauth%20tokens",
         "token_store_conn_id": "finauth_tokens",
-        "store_key": "the-key",
+        "store_key": "the-key-of-these-tests",
         "max_xcom_records": "1",
         "max_xcom_bytes": " 2 ",
         "max_response_bytes": "3",
@@ -47,14 +47,14 @@ def test_every_option_is_declared_and_read(monkeypatch: pytest.MonkeyPatch) -> N
         token_store="file",
         token_folder=Path("/var/lib/finauth tokens"),
         token_store_conn_id="finauth_tokens",
-        store_key=Secret("the-key"),
+        store_key=Secret("the-key-of-these-tests"),
         max_xcom_records=1,
         max_xcom_bytes=2,
         max_response_bytes=3,
         lock_dir=Path("/var/lock/finauth"),
         lock_timeout=90.5,
     )
-    assert "the-key" not in repr(read_config())
+    assert "the-key-of-these-tests" not in repr(read_config())
     read = {field.name for field in dataclasses.fields(Config)} - {"token_folder"}
     assert read == set(CONFIG_OPTIONS)
 
@@ -79,6 +79,7 @@ def test_declarations_have_what_airflow_asks_for() -> None:
         ("max_response_bytes", "-1"),
         ("lock_timeout", "soon"),
         ("lock_timeout", "0"),
+        ("lock_timeout", "60"),
         ("lock_timeout", "inf"),
         ("lock_timeout", "nan"),
         ("token_store", "redis://host/0"),
@@ -86,6 +87,7 @@ def test_declarations_have_what_airflow_asks_for() -> None:
         ("token_store", "file://host/path"),
         ("token_store", "file:///"),
         ("token_store", "vault"),
+        ("store_key", "fifteen letters"),
     ],
 )
 def test_what_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -93,6 +95,7 @@ def test_what_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str
     with pytest.raises(ConfigurationError, match=rf"\[finauth\] {name}") as caught:
         read_config()
     assert caught.value.field == name
+    assert "fifteen" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_finauth.auth.stores.redis import RedisAddress, RedisStore
 from airflow_provider_finauth.auth.stores.sql import SqlAddress, SqlStore
 from airflow_provider_finauth.exceptions import ConfigurationError, ConnectionNotFoundError
-from airflow_provider_finauth.runtime import brokers, door
+from airflow_provider_finauth.runtime import brokers, door, store_connections
 from airflow_provider_finauth.runtime.brokers import broker
 from airflow_provider_finauth.secret import Secret
 from tests.postgres_server import running_postgres
@@ -42,7 +42,7 @@ def store(monkeypatch: pytest.MonkeyPatch, name: str, connection: Any, **extra: 
     monkeypatch.setenv("AIRFLOW_CONN_FINAUTH_TOKENS", connection)
     for option, value in {"token_store": name, "token_store_conn_id": "finauth_tokens"}.items():
         monkeypatch.setenv(f"AIRFLOW__FINAUTH__{option.upper()}", value)
-    monkeypatch.setenv("AIRFLOW__FINAUTH__STORE_KEY", "the-store-key")
+    monkeypatch.setenv("AIRFLOW__FINAUTH__STORE_KEY", "the-store-key-of-these-tests")
     # A process reads the connection once.
     monkeypatch.setattr(brokers, "_brokers", {})
     return broker().store
@@ -229,6 +229,29 @@ class TestOptions:
             broker()
         assert caught.value.field == option
 
+    def test_airflow_calls_it_generic_without_the_databases_provider(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, connection: Any, conn_type: str
+    ) -> None:
+        assert store(monkeypatch, name, {**connection, "conn_type": "generic"}).name == name
+
+    def test_members_that_nobody_reads_are_named_once(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        name: str,
+        connection: Any,
+        conn_type: str,
+    ) -> None:
+        monkeypatch.setattr(store_connections, "_warned", set())
+        for _ in range(2):
+            store(monkeypatch, name, connection, sslmod="verify-full", ssl_keyfile="", sslmode="prefer")
+        (warning,) = caplog.messages
+        assert "'finauth_tokens'" in warning
+        assert "'sslmod'" in warning
+        assert "verify-full" not in warning
+        other = "ssl_keyfile" if name == "sql" else "sslmode"
+        assert f"'{other}'" in warning
+
     def test_a_connection_of_another_type(
         self, monkeypatch: pytest.MonkeyPatch, name: str, connection: Any, conn_type: str
     ) -> None:
@@ -241,5 +264,5 @@ class TestOptions:
     ) -> None:
         store(monkeypatch, name, connection)
         monkeypatch.setenv("AIRFLOW__FINAUTH__TOKEN_STORE_CONN_ID", "another")
-        with pytest.raises(ConnectionNotFoundError, match="'another'"):
+        with pytest.raises(ConnectionNotFoundError, match=r"'another'.*\[finauth\] token_store_conn_id"):
             broker()

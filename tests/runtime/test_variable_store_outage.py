@@ -81,7 +81,7 @@ outage()
 
 def test_nothing_found_is_not_believed(tmp_path: Path) -> None:
     options = {
-        "AIRFLOW__FINAUTH__STORE_KEY": "the-store-key",
+        "AIRFLOW__FINAUTH__STORE_KEY": "the-store-key-of-these-tests",
         # Airflow gives up sooner, and lets the task live longer, than by default.
         "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "1",
         "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "1000",

@@ -100,6 +100,10 @@ class Store(Protocol):
         """
         ...
 
+    def place(self) -> str:
+        """Say in words for a person where the store keeps what it is told; a server is asked what it is."""
+        ...
+
     def problems(self) -> list[str]:
         """Say in a sentence each what stands in the way of keeping what the store is told."""
         ...

@@ -61,6 +61,9 @@ def check_store(
         yield Check("server", False, problem)
     if not problems:
         yield Check("server", True, "nothing stands against it")
+    elif not first.durable:
+        # Two of them share nothing, so all that follows would fail for this one reason.
+        return
     reached = _checked("connections", lambda: _reach(first, second))
     # A store that refuses its server for what has just been told need not tell it again.
     if reached.passed or not problems:
@@ -98,7 +101,7 @@ def _reach(first: Store, second: Store) -> str:
         store.now()
         with suppress(UnreadableEntry):
             store.read(_KEY)
-    return "two connections stand"
+    return f"two lead to {first.place()}"
 
 
 def _read_back(first: Store, second: Store) -> str:
@@ -126,6 +129,10 @@ def _compare_and_set(first: Store, second: Store) -> str:
     found = second.read(_KEY, surely=True)
     if found is None or found.payload != kept:
         raise _Failed("A write was refused, and changed the entry all the same. Take another store.")
+    if not first.binds_all:
+        raise _NotShown(
+            f"this store cannot look and write in one step; only its lock keeps two apart: {first.reach}"
+        )
     return "a write that follows an old revision is refused"
 
 

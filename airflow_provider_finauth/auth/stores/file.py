@@ -51,6 +51,9 @@ class FileStore:
     def init(self) -> None:
         self._prepare()
 
+    def place(self) -> str:
+        return f"the folder {self.folder}"
+
     def problems(self) -> list[str]:
         return []
 
@@ -65,7 +68,8 @@ class FileStore:
             return Entry(file["revision"], self.sealer.open(file["sealed"]))
         except Undecryptable:
             raise UnreadableEntry(
-                f"The token store's file {path} was encrypted with another key, or is damaged.",
+                f"The token store's file {path} was encrypted with another key, or is damaged. "
+                "Bring back the former [finauth] store_key, or delete the entry.",
                 revision=file["revision"],
             ) from None
 

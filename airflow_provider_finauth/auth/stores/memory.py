@@ -38,6 +38,9 @@ class MemoryStore:
     def init(self) -> None:
         pass
 
+    def place(self) -> str:
+        return "this process"
+
     def problems(self) -> list[str]:
         return ["The store 'memory' forgets everything with its process."]
 

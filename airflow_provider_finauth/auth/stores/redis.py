@@ -170,6 +170,14 @@ class RedisStore:
     def init(self) -> None:
         self._check()
 
+    def place(self) -> str:
+        address = self._client.address
+        version = self._client.facts().get("redis_version", "?")
+        tls = "without TLS"
+        if address.tls:
+            tls = "by TLS" if address.verify else "by TLS, whose certificate is not checked"
+        return f"Redis {version} at {address.host}:{address.port}, {tls}"
+
     def problems(self) -> list[str]:
         facts = self._client.facts()
         found = [*faults(facts, self._client.where), *troubles(facts, self._client.where)]

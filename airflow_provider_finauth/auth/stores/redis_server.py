@@ -89,6 +89,7 @@ class RedisAddress:
     :param verify: false accepts any server certificate
     :param connect_timeout: seconds for a connection
     :param read_timeout: seconds for an answer
+    :param conn_id: the Airflow connection that all this is from, for messages
     """
 
     host: str
@@ -103,6 +104,7 @@ class RedisAddress:
     verify: bool = True
     connect_timeout: float = 5.0
     read_timeout: float = 5.0
+    conn_id: str | None = field(default=None, compare=False)
 
 
 class RedisClient:
@@ -114,6 +116,8 @@ class RedisClient:
     def __init__(self, address: RedisAddress) -> None:
         self.address = address
         self.where = f"Redis at {address.host}:{address.port}"
+        if address.conn_id is not None:
+            self.where += f" (connection '{address.conn_id}')"
         self._guard = threading.Lock()
         self._driver: Any = None
         self._client: Any = None

@@ -115,6 +115,9 @@ class SqlStore:
         self._server.ask(self._make)
         self._server.ask(self._check)
 
+    def place(self) -> str:
+        return self._server.ask(lambda connection: connection.server(self._server.address), reading=True)
+
     def problems(self) -> list[str]:
         found = [*self._server.ask(self._faults)]
         try:

@@ -32,6 +32,7 @@ _LASTING = {
 
 _FULL = ("53300", "too many c", "connection slots", "no more connections allowed")
 
+_NOT_THERE = "is not there. Check host and port of the store's connection, and whether the server runs."
 _ADMIN = "Ask the database's administrator."
 
 # The condition's code where the server gave one; before the login's end the driver only gives a text.
@@ -60,7 +61,11 @@ _FAILURES: tuple[tuple[tuple[str, ...], str], ...] = (
         "does not come to terms with us about TLS. Check 'sslmode', 'sslcert' and 'sslkey' of the store's "
         "connection; the key's file must be its owner's alone.",
     ),
-    (("3D000", '" does not exist'), "has no such database or user. Check them in the store's connection."),
+    (
+        ("3D000", '" does not exist'),
+        "has no database '{address.database}', or no user '{address.user}'. Check the fields 'schema' and "
+        "'login' of the store's connection.",
+    ),
     (
         _FULL,
         "has no connection left. Try again; if it goes on, raise its 'max_connections', or put a PgBouncer "
@@ -92,7 +97,11 @@ _FAILURES: tuple[tuple[tuple[str, ...], str], ...] = (
         "has a table of the same name that is not ours. Name another in the store's connection.",
     ),
     (("53100", "53200", "58030"), "has no disk or memory left and does not keep anything. Look at its log."),
-    (("Connection refused", "could not translate", "resolve host"), "is not there. Check host and port."),
+    (("Connection refused", "could not translate", "resolve host"), _NOT_THERE),
+    (
+        ("invalid response to", "expected authentication request"),
+        "does not answer as PostgreSQL does. Check the port of the store's connection.",
+    ),
 )
 
 
@@ -111,6 +120,16 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def wait(self, gen: Generator[Any, Any, Answer], *args: Any, **kwargs: Any) -> Answer:
         return super().wait(_in_time(gen, time.monotonic() + self.patience), *args, **kwargs)
+
+    def server(self, address: SqlAddress) -> str:
+        """Say what the server is, and how the connection to it is protected."""
+        version = (self.info.parameter_status("server_version") or "?").partition(" ")[0]
+        tls = "without TLS"
+        if self.pgconn.ssl_in_use:
+            # Only these look whose certificate it is.
+            checked = address.sslmode in ("verify-ca", "verify-full")
+            tls = "by TLS" if checked else "by TLS, whose certificate is not checked"
+        return f"PostgreSQL {version} at {address.host}:{address.port}, {tls}"
 
     def begin_lasting(self, question: str) -> tuple[Any, ...]:
         """Begin a transaction that stays open as long as our end of the connection lives.
@@ -190,8 +209,12 @@ def connect(address: SqlAddress) -> Connection:
     return connection
 
 
-def failure(error: psycopg.Error) -> str:
-    """Say what a driver's error means, and what to do: the end of a sentence that begins with the server."""
+def failure(error: psycopg.Error, address: SqlAddress) -> str:
+    """Say what a driver's error means, and what to do: the end of a sentence that begins with the server.
+
+    :param error: the driver's
+    :param address: whose server it is about
+    """
     if isinstance(error, NoAnswer | psycopg.errors.ConnectionTimeout):
         return "does not answer. Try again; if it goes on, look at the server and the network before it."
     # All that a PgBouncer says has this one code.
@@ -200,7 +223,7 @@ def failure(error: psycopg.Error) -> str:
         told = f"{told} {error}"
     for signs, meaning in _FAILURES:
         if any(sign in told for sign in signs):
-            return meaning
+            return meaning.format(address=address)
     code = f"error {error.sqlstate}" if error.sqlstate else type(error).__name__
     return f"cannot be asked ({code}). Try again; if it goes on, look at its log."
 

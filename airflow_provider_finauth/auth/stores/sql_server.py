@@ -64,6 +64,7 @@ class SqlAddress:
     :param answer_timeout: seconds for an answer
     :param schema: where the table is; without it the user's ``search_path`` decides
     :param table: its name
+    :param conn_id: the Airflow connection that all this is from, for messages
     """
 
     host: str
@@ -79,6 +80,7 @@ class SqlAddress:
     answer_timeout: float = 10.0
     schema: str | None = None
     table: str = "finauth_entries"
+    conn_id: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in (("table_schema", self.schema), ("table", self.table)):
@@ -100,6 +102,8 @@ class SqlServer:
     def __init__(self, address: SqlAddress, clock: Clock) -> None:
         self.address = address
         self.where = f"PostgreSQL at {address.host}:{address.port}"
+        if address.conn_id is not None:
+            self.where += f" (connection '{address.conn_id}')"
         self._clock = clock
         self._driver: Any = None
         self._guard = threading.Lock()
@@ -253,7 +257,7 @@ class SqlServer:
             pause = min(pause * 2, _LONGEST_FULL_PAUSE)
 
     def _failure(self, error: Exception) -> StoreUnavailableError:
-        return StoreUnavailableError(f"{self.where} {self._driver.failure(error)}")
+        return StoreUnavailableError(f"{self.where} {self._driver.failure(error, self.address)}")
 
 
 def _load_driver() -> Any:
