@@ -29,7 +29,12 @@ GRANT = "grant-0123abcd"
 
 @pytest.fixture(autouse=True)
 def _clean(metadata_database: Path) -> Iterator[None]:
+    _delete_all()  # the database is the whole process's
     yield
+    _delete_all()
+
+
+def _delete_all() -> None:
     for name in door.variable_keys("finauth_") or ():
         door.variable_delete(name)
 
