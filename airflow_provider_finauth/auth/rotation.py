@@ -32,10 +32,10 @@ from airflow_provider_finauth.auth.records import unspent_seed
 from airflow_provider_finauth.auth.stores.base import Conflict
 from airflow_provider_finauth.exceptions import (
     ConfigurationError,
+    FinauthError,
     InvalidClientError,
     RateLimitedError,
     ReauthorizationRequiredError,
-    StoreUnavailableError,
     TokenEndpointError,
 )
 
@@ -240,7 +240,7 @@ class Rotation:
         unanswered: Unanswered | None = None,
     ) -> None:
         """Take our intent back, if it still stands. Where that fails, its deadline will tell."""
-        with suppress(StoreUnavailableError):
+        with suppress(FinauthError):
             for _ in range(_MAX_WRITES):
                 record = found.record
                 if record is None or not _has(found, intent):
