@@ -89,6 +89,12 @@ class Record:
         """The lineage and generation: what a write that follows is compared with."""
         return self.tokens.lineage, self.tokens.generation
 
+    def is_newer_than(self, other: Record) -> bool:
+        """Tell whether this one came after another of the same lineage."""
+        return self.tokens.lineage == other.tokens.lineage and (
+            self.tokens.generation > other.tokens.generation
+        )
+
     def knows_seed(self, seed: str | None) -> bool:
         """Tell whether a connection's seed refresh token belongs to this record's past.
 

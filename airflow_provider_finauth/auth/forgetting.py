@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth.credentials import secret_hash
 from airflow_provider_finauth.auth.entry import Record
-from airflow_provider_finauth.auth.inventory import CLIENT, FORGOTTEN, REFRESH, Inventory, take_inventory
+from airflow_provider_finauth.auth.inventory import FORGOTTEN, Inventory, take_inventory
+from airflow_provider_finauth.auth.lineages import record_in
+from airflow_provider_finauth.auth.refusals import client_key, refresh_key
 from airflow_provider_finauth.auth.stores.base import Conflict, Store, UnreadableEntry
 from airflow_provider_finauth.auth.tokens import TokenSet
 from airflow_provider_finauth.exceptions import StoreUnavailableError
@@ -78,9 +80,9 @@ def lift_refusals(
         if lineage.conn_id == conn_id:
             keys |= {refusal.key for refusal in lineage.refusals}
     if credentials is not None:
-        keys.add(f"{CLIENT}{credentials.fingerprint(store.sealer.digest)}")
+        keys.add(client_key(credentials.fingerprint(store.sealer.digest)))
         if credentials.refresh_token is not None:
-            keys.add(f"{REFRESH}{secret_hash(credentials.refresh_token)}")
+            keys.add(refresh_key(credentials.refresh_token))
     for key in keys & known:
         store.delete(key)
     return len(keys & known)
@@ -122,14 +124,9 @@ def _standing(store: Store, key: str, credentials: Credentials | None) -> tuple[
     """Give the revision and what stands; in the place of what cannot be read, a record without tokens."""
     try:
         entry = store.read(key, surely=True)
+        return entry.revision if entry else 0, record_in(entry)
     except UnreadableEntry as error:
         return error.revision, _empty_record(store, credentials)
-    if entry is None or not entry.payload:
-        return 0, None
-    try:
-        return entry.revision, Record.from_json(entry.payload)
-    except ValueError:
-        return entry.revision, _empty_record(store, credentials)
 
 
 def _empty_record(store: Store, credentials: Credentials | None) -> Record:

@@ -169,7 +169,7 @@ class Memory:
         if held is not None and held.tokens == record.tokens:
             # Its windows stand since it was taken into use; the shared clock may have been set since.
             return self.usable(view)
-        if held is not None and _is_older(record, held.record):
+        if held is not None and held.record.is_newer_than(record):
             # The store has lost what we know; whoever has its lock writes it back.
             return self.usable(view, other_than=other_than)
         self.register(record)
@@ -216,7 +216,3 @@ class Memory:
             slot.lock = threading.Lock()
             # What another thread of the parent has just written it may be about to send.
             slot.never_sent = None
-
-
-def _is_older(record: Record, held: Record) -> bool:
-    return record.tokens.lineage == held.tokens.lineage and record.tokens.generation < held.tokens.generation

@@ -6,17 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_finauth.auth.credentials import secret_hash
-from airflow_provider_finauth.auth.entry import Record
+from airflow_provider_finauth.auth.lineages import record_in
+from airflow_provider_finauth.auth.refusals import REFUSED, client_key, refresh_key
 from airflow_provider_finauth.auth.stores.base import Store, UnreadableEntry
 
 if TYPE_CHECKING:
-    from airflow_provider_finauth.auth.entry import Intent, Unanswered
+    from airflow_provider_finauth.auth.entry import Intent, Record, Unanswered
 
 _AUTHORISED = "grant-"
 _ALONE = "token-"
-CLIENT = "refused-client-"
-REFRESH = "refused-refresh-"
 # How the name of a lineage begins that has been forgotten: it has no tokens, and keeps the history.
 FORGOTTEN = "forgotten-"
 
@@ -100,7 +98,7 @@ def take_inventory(store: Store) -> Inventory:
         if not key.startswith((_AUTHORISED, _ALONE)):
             continue
         try:
-            record = _record(store, key)
+            record = record_in(store.read(key))
         except UnreadableEntry as error:
             lineages.append(Lineage(key=key, authorised=key.startswith(_AUTHORISED), problem=str(error)))
             continue
@@ -121,16 +119,6 @@ def _is_forgotten(record: Record) -> bool:
     return record.tokens.lineage.startswith(FORGOTTEN)
 
 
-def _record(store: Store, key: str) -> Record | None:
-    entry = store.read(key)
-    if entry is None or not entry.payload:
-        return None
-    try:
-        return Record.from_json(entry.payload)
-    except ValueError as error:
-        raise UnreadableEntry(f"{str(error).capitalize()}.", revision=entry.revision) from None
-
-
 def _lineage(key: str, record: Record, refusals: list[Refused]) -> Lineage:
     tokens = record.tokens
     return Lineage(
@@ -149,15 +137,15 @@ def _lineage(key: str, record: Record, refusals: list[Refused]) -> Lineage:
 
 
 def _refusal_keys(record: Record) -> list[str]:
-    keys = [f"{CLIENT}{record.fingerprint}"]
+    keys = [client_key(record.fingerprint)]
     if record.tokens.refresh_token is not None:
-        keys.append(f"{REFRESH}{secret_hash(record.tokens.refresh_token)}")
+        keys.append(refresh_key(record.tokens.refresh_token))
     return keys
 
 
 def _refusal(store: Store, key: str) -> Refused | None:
     """Read a refusal; one that cannot be read counts as none, as it does for the broker."""
-    if not key.startswith((CLIENT, REFRESH)):
+    if not key.startswith(REFUSED):
         return None
     try:
         entry = store.read(key)

@@ -162,6 +162,4 @@ def _is_lost(found: Found) -> bool:
 def _is_newer(record: Record, found: Found) -> bool:
     if found.record is None:
         return _is_lost(found)
-    return record.tokens.lineage == found.record.tokens.lineage and (
-        record.tokens.generation > found.record.tokens.generation
-    )
+    return record.is_newer_than(found.record)

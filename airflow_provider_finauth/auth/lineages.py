@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.auth.entry import Record
-from airflow_provider_finauth.auth.stores.base import Conflict, Store, UnreadableEntry
+from airflow_provider_finauth.auth.stores.base import Conflict, Entry, Store, UnreadableEntry
 from airflow_provider_finauth.exceptions import FinauthError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -37,6 +37,19 @@ class Found:
         return self.record.place if self.record else None
 
 
+def record_in(entry: Entry | None) -> Record | None:
+    """Give the record that an entry holds, None where nothing stands.
+
+    :raises UnreadableEntry: it holds something else
+    """
+    if entry is None or not entry.payload:
+        return None
+    try:
+        return Record.from_json(entry.payload)
+    except ValueError as error:
+        raise UnreadableEntry(f"{error}.".capitalize(), revision=entry.revision) from None
+
+
 class Lineages:
     """Reads and writes records.
 
@@ -59,12 +72,7 @@ class Lineages:
         """
         try:
             entry = self._store.read(key, surely=not credentials.starts_over_alone)
-            if entry is None or not entry.payload:
-                return Found(entry.revision if entry else 0, None)
-            try:
-                return Found(entry.revision, Record.from_json(entry.payload))
-            except ValueError as error:
-                raise UnreadableEntry(f"{error}.".capitalize(), revision=entry.revision) from None
+            return Found(entry.revision if entry else 0, record_in(entry))
         except UnreadableEntry as error:
             if credentials.starts_over_alone or overrule:
                 _log.warning(

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.auth.shared_time import SharedTime
     from airflow_provider_finauth.secret import Secret
 
+# How the keys of all refusals begin.
+REFUSED = "refused-"
+
 _FIRST_REST = 60.0
 _LONGEST_REST = 900.0
 _PASSWORD_TRIES = 2
@@ -85,7 +88,7 @@ class Refusals:
 
         :raises ReauthorizationRequiredError: the refusal
         """
-        refusal = self._read(_refresh_key(refresh_token))
+        refusal = self._read(refresh_key(refresh_token))
         if self._stands(refusal):
             self._on_event("refusal_served", {"api": credentials.api})
             raise ReauthorizationRequiredError(f"{refusal.message} {_when(refusal)}")
@@ -101,7 +104,7 @@ class Refusals:
         self, credentials: Credentials, refresh_token: Secret, error: FinauthError
     ) -> None:
         """Remember that the token endpoint refuses this refresh token."""
-        self._record(credentials, _refresh_key(refresh_token), error, tries=None)
+        self._record(credentials, refresh_key(refresh_token), error, tries=None)
 
     def lift_client(self, credentials: Credentials) -> None:
         """Forget what is remembered of these credentials."""
@@ -110,7 +113,7 @@ class Refusals:
         self._store.delete(key)
 
     def _client_key(self, credentials: Credentials) -> str:
-        return f"refused-client-{credentials.fingerprint(self._store.sealer.digest)}"
+        return client_key(credentials.fingerprint(self._store.sealer.digest))
 
     def _stands(self, refusal: _Refusal) -> bool:
         if refusal.until is None:
@@ -166,8 +169,17 @@ class Refusals:
             self._store.write(key, json.dumps(members).encode(), follows=known.revision)
 
 
-def _refresh_key(refresh_token: Secret) -> str:
-    return f"refused-refresh-{secret_hash(refresh_token)}"
+def client_key(fingerprint: str) -> str:
+    """Say where a client's refusal is kept.
+
+    :param fingerprint: of its credentials
+    """
+    return f"{REFUSED}client-{fingerprint}"
+
+
+def refresh_key(refresh_token: Secret) -> str:
+    """Say where a refresh token's refusal is kept."""
+    return f"{REFUSED}refresh-{secret_hash(refresh_token)}"
 
 
 def _when(refusal: _Refusal) -> str:
