@@ -238,6 +238,8 @@ class TestNoting:
         requests_mock.get(f"{BASE}/x", [{"status_code": 429}, {"status_code": 429}, OK])
 
         hosts.client().request("GET", "/x")
+        # What a float of the wall clock's size rounds away may remain of a wait.
+        found = [(left, pause) for left, pause in found if pause > 1e-3]
         assert len(found) == 2
         assert all(left == pytest.approx(pause, abs=0.01) for left, pause in found)
 
