@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.luca import GRAPHQL_PATH, Luca
 from airflow_provider_finauth.apis.reading import flag, optional_flag
+from airflow_provider_finauth.client.paging.rows import Rows
 from airflow_provider_finauth.hooks.base import FinauthHook, at_most
 from airflow_provider_finauth.hooks.records import Records
 from airflow_provider_finauth.runtime.errors import airflow_errors
@@ -114,4 +115,4 @@ class LucaHook(FinauthHook[Luca]):
             for page in self.client.pages(described(company), limit=limit):
                 if limit is not None:
                     limit -= len(page.records)
-                yield replace(page, records=[{"companyId": company, **node} for node in page.records])
+                yield replace(page, rows=Rows.of({"companyId": company, **node} for node in page.records))

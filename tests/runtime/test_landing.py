@@ -13,6 +13,7 @@ import time_machine
 
 from airflow_provider_finauth import runtime
 from airflow_provider_finauth.client.paging.base import Page
+from airflow_provider_finauth.client.paging.rows import Rows
 from airflow_provider_finauth.exceptions import ConfigurationError, ResultTooLargeError
 from airflow_provider_finauth.runtime.landing import land, read_records
 from tests.runtime.conftest import Bucket, names
@@ -25,7 +26,7 @@ def pages(*sizes: int, first: int = 0) -> Iterator[Page]:
     for number, size in enumerate(sizes, start=1):
         records = [{"id": first + turn, "sum": Decimal("0.10")} for turn in range(size)]
         first += size
-        yield Page(records=records, number=number, total=sum(sizes), duplicates=1)
+        yield Page(Rows.of(records), number=number, total=sum(sizes), duplicates=1)
 
 
 def broken() -> Iterator[Page]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_finauth.exceptions import PaginationError
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.client.paging.rows import Rows
 
 # Where lists lie in the answers of most APIs.
 _USUAL_PLACES = ("results", "value", "data", "items", "records")
@@ -45,18 +48,23 @@ class Request:
 class Page:
     """One answer of a list endpoint.
 
-    :param records: its records, without those dropped as seen before
+    :param rows: its records, without those dropped as seen before
     :param number: from 1
     :param total: how many records the API says there are, if it says so
     :param duplicates: records whose key came before, where the style does not overlap by design
     :param raw: the decoded answer
     """
 
-    records: list[Any]
+    rows: Rows = field(repr=False)
     number: int
     total: int | None = None
     duplicates: int = 0
     raw: Any = field(default=None, repr=False)
+
+    @property
+    def records(self) -> list[Any]:
+        """The decoded records; numbers with a fraction are ``Decimal``."""
+        return self.rows.records
 
 
 @dataclass(frozen=True)

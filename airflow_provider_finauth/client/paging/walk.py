@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_finauth.client.paging import guards
 from airflow_provider_finauth.client.paging.base import Page, Pull, Request, Turn
+from airflow_provider_finauth.client.paging.rows import Rows
 
 
 def walk_pages(pull: Pull, fetch: Callable[[Request], Any], *, limit: int | None = None) -> Iterator[Page]:
@@ -35,9 +36,9 @@ def walk_pages(pull: Pull, fetch: Callable[[Request], Any], *, limit: int | None
         kept, repeated = repeats.sift(rows)
         fresh = len(rows) - repeated
         received += fresh
-        page = Page(kept, number, promise.total, repeated if walk.counts_repeats else 0, answer)
+        page = Page(Rows.of(kept), number, promise.total, repeated if walk.counts_repeats else 0, answer)
         if limit is not None and delivered + len(kept) >= limit:
-            yield replace(page, records=kept[: limit - delivered])
+            yield replace(page, rows=page.rows[: limit - delivered])
             return
         # Asked before the page is given away: a page that breaks a rule is not delivered.
         request = walk.next(Turn(request, answer, rows, fresh, received, promise.total))
