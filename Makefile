@@ -29,8 +29,9 @@ MATRIX_SINGER := .venv/matrix-singer
 UV := .venv/uv
 # Two workers or more; a file's tests stay together, since they share a sandbox or a database.
 PYTEST := -m pytest -n auto --dist loadfile
-# Long, and nothing that depends on Airflow: once is enough.
-WITHOUT_AIRFLOW := tests/auth/stores tests/faults tests/model tests/test_matrix.py
+# The pure layers know no Airflow, and both constraint files pin the same releases below them: once is enough.
+WITHOUT_AIRFLOW := tests/apis tests/auth tests/client tests/faults tests/model tests/sandbox tests/sinks \
+    tests/transport tests/test_matrix.py
 
 .PHONY: help
 help: ## Say what there is to make
