@@ -1,6 +1,7 @@
 # Everything runs in environments of its own below .venv, made when first needed:
 #   .venv/airflow3   the newest Airflow 3, with the linters
 #   .venv/airflow2   Airflow 2.11
+#   .venv/bench      the libraries that the benchmarks measure beside ours
 #   .venv/matrix     the libraries that the matrix compares with; .venv/matrix-singer one that bears no company
 # Only Python 3.11 or newer and make have to be there. Airflow 2.11 runs on Python 3.11 and 3.12: with a newer
 # PYTHON a python3.12 or python3.11 on the PATH is taken for it.
@@ -12,6 +13,7 @@ SHELL := bash
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+DEMO_ARGS ?=
 
 # What the caller's shell says about Python and Airflow is not about these environments.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTEST_ADDOPTS VIRTUAL_ENV
@@ -24,14 +26,15 @@ export UV_SYSTEM_CERTS
 
 AIRFLOW3 := .venv/airflow3
 AIRFLOW2 := .venv/airflow2
+BENCH := .venv/bench
 MATRIX := .venv/matrix
 MATRIX_SINGER := .venv/matrix-singer
 UV := .venv/uv
 # Two workers or more; a file's tests stay together, since they share a sandbox or a database.
 PYTEST := -m pytest -n auto --dist loadfile
 # The pure layers know no Airflow, and both constraint files pin the same releases below them: once is enough.
-WITHOUT_AIRFLOW := tests/apis tests/auth tests/client tests/faults tests/model tests/sandbox tests/sinks \
-    tests/transport tests/test_matrix.py
+WITHOUT_AIRFLOW := tests/apis tests/auth tests/client tests/faults tests/model tests/sandbox tests/scale \
+    tests/sinks tests/transport tests/test_matrix.py
 
 .PHONY: help
 help: ## Say what there is to make
@@ -62,16 +65,20 @@ format: $(AIRFLOW3)/.made ## Format the code and mend what can be mended by itse
 
 .PHONY: demo
 demo: $(AIRFLOW3)/.made ## Run the example DAGs against the sandbox in an Airflow of their own
-	$(AIRFLOW3)/bin/python -m demo.run
+	$(AIRFLOW3)/bin/python -m demo.run $(DEMO_ARGS)
 
 .PHONY: docs
 docs: $(AIRFLOW3)/.made ## Write docs/connections.md from the table of connection types
 	$(AIRFLOW3)/bin/python tools/connection_docs.py > docs/connections.md.new
 	mv docs/connections.md.new docs/connections.md
 
-.PHONY: benchmark
-benchmark: $(AIRFLOW3)/.made ## Report what importing the operators costs
-	$(AIRFLOW3)/bin/python benchmarks/import_time.py
+.PHONY: bench
+bench: $(BENCH)/.made $(MATRIX_SINGER)/.made ## Measure pulls and calls beside other libraries', and write docs/benchmarks.md (15 minutes)
+	$(BENCH)/bin/python -m benchmarks.speed --output docs/benchmarks.md
+
+.PHONY: scale
+scale: $(AIRFLOW3)/.made ## Pull 100,000 records of the sandbox by every way to page, and hold the memory to be flat (1 minute)
+	FINAUTH_SCALE=100000 $(AIRFLOW3)/bin/python -m pytest tests/scale
 
 .PHONY: soak
 soak: $(AIRFLOW3)/.made ## Kill processes at every step of a refresh, a thousand times on each store; 200 mapped tasks (20 minutes)
@@ -91,6 +98,7 @@ matrix: $(MATRIX)/.made $(MATRIX_SINGER)/.made ## Compare with other libraries, 
 constraints: $(UV)/.made ## Pin today's releases in constraints/
 	tools/make-constraints $(UV)/bin/uv constraints/airflow-3.txt 'apache-airflow>=3.2,<4'
 	tools/make-constraints $(UV)/bin/uv constraints/airflow-2.11.txt 'apache-airflow>=2.11,<2.12'
+	tools/make-constraints $(UV)/bin/uv constraints/bench.txt 'apache-airflow>=3.2,<4' benchmarks/peers.txt
 	tools/make-constraints $(UV)/bin/uv constraints/matrix.txt 'apache-airflow>=3.2,<4' \
 	    benchmarks/matrix/requirements.txt
 	tools/make-constraints $(UV)/bin/uv constraints/matrix-singer.txt singer-sdk \
@@ -109,6 +117,11 @@ $(AIRFLOW3)/.made: pyproject.toml constraints/airflow-3.txt tools/make-environme
 $(AIRFLOW2)/.made: pyproject.toml constraints/airflow-2.11.txt tools/make-environment | $(UV)/.made
 	tools/make-environment $(@D) constraints/airflow-2.11.txt test 12 \
 	    $(PYTHON) python3.12 python3.11
+	touch $@
+
+$(BENCH)/.made: pyproject.toml constraints/bench.txt benchmarks/peers.txt tools/make-environment | $(UV)/.made
+	tools/make-environment $(@D) constraints/bench.txt benchmarks/peers.txt 13 \
+	    $(PYTHON) python3.13 python3.12 python3.11
 	touch $@
 
 $(MATRIX)/.made: pyproject.toml constraints/matrix.txt benchmarks/matrix/requirements.txt tools/make-environment | $(UV)/.made

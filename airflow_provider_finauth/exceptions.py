@@ -130,6 +130,10 @@ class StoreUnavailableError(FinauthError):
     """The token store, or Airflow itself, could not be asked."""
 
 
+class StorageError(FinauthError):
+    """A file or an object could not be written or read as things stand; another try may help."""
+
+
 class LockTimeoutError(StoreUnavailableError):
     """Another task held a token's lock for longer than ``lock_timeout``."""
 

@@ -55,6 +55,15 @@ class AirflowApi:
         body = {"dag_run_id": run_id, "logical_date": logical_date}
         self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
 
+    def runs(self, dag_id: str) -> list[str]:
+        """Give the ids of a DAG's runs."""
+        found = self._get(f"/dags/{dag_id}/dagRuns", limit=100)["dag_runs"]
+        return [run["dag_run_id"] for run in found]
+
+    def pause(self, dag_id: str) -> None:
+        """Let a DAG start no more runs."""
+        self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True})
+
     def state(self, dag_id: str, run_id: str) -> str:
         """Give the state of a run."""
         state: str = self._get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"]

@@ -58,7 +58,7 @@ class AirflowHome:
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
             "AIRFLOW__FINAUTH__LOCK_DIR": str(folder / "locks"),
-            # Runs are started by the demo alone, not by the DAGs' schedules.
+            # Runs are started by the demo alone, not by the DAGs' schedules; see `begin_schedules`.
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             **environment,
         }
@@ -87,18 +87,8 @@ class AirflowHome:
 
     def __enter__(self) -> Self:
         try:
-            for component, arguments in COMPONENTS.items():
-                with self.log_of(component).open("wb") as log:
-                    self._processes[component] = subprocess.Popen(
-                        [sys.executable, "-m", "airflow", *arguments],
-                        env=self.environment,
-                        cwd=self.folder,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        # Ctrl-C is for us alone: we stop them, in order.
-                        start_new_session=True,
-                    )
+            for component in COMPONENTS:
+                self._start(component)
         except BaseException:
             self.__exit__()
             raise
@@ -114,6 +104,31 @@ class AirflowHome:
             self._stop_all()
             for process in self._processes.values():
                 process.wait()
+
+    def begin_schedules(self) -> None:
+        """Let schedules start runs from now on, those of assets among them."""
+        self.environment["AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"] = "True"
+        scheduler = self._processes["scheduler"]
+        scheduler.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            scheduler.wait(60)
+        if scheduler.poll() is None:
+            scheduler.kill()
+            scheduler.wait()
+        self._start("scheduler")
+
+    def _start(self, component: str) -> None:
+        with self.log_of(component).open("ab") as log:
+            self._processes[component] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", *COMPONENTS[component]],
+                env=self.environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for us alone: we stop them, in order.
+                start_new_session=True,
+            )
 
     def check(self) -> None:
         """See whether all components still run.

@@ -69,7 +69,7 @@ def final_table(runs: Iterable[Run], stats: Mapping[str, Any], output: Path) -> 
     seen: set[str] = set()
     for run in runs:
         api, name = run.example.api, run.example.dag_id
-        folder = os.path.relpath(output / name) if any(pulled.file for pulled in run.pulled) else "XCom"
+        folder = os.path.relpath(output / name) if any(pulled.files for pulled in run.pulled) else "XCom"
         tokens = "shared" if api in seen else str(stats[api]["token_requests"])
         seen.add(api)
         table.add_row(name, _state(run.state), f"{run.records:,}", folder, tokens)
@@ -80,14 +80,19 @@ def differences(runs: Iterable[Run], stats: Mapping[str, Any]) -> list[str]:
     """Compare what arrived with what the sandbox says it served, each record once, and count the tokens."""
     runs = list(runs)
     found = [f"{run.example.dag_id} ended as {run.state}." for run in runs if run.state != "success"]
+    records = {run.example.dag_id: run.records for run in runs}
     arrived: Counter[str] = Counter()
     for run in runs:
         if run.example.pulls and not run.pulled:
             found.append(f"{run.example.dag_id} returned nothing.")
-        arrived[run.example.api] += run.records
+        if run.example.started_by is None:
+            arrived[run.example.api] += run.records
+        elif run.records != (given := records[run.example.started_by]):
+            found.append(f"{run.example.dag_id} was given {given:,} records, and took on {run.records:,}.")
         for pulled in run.pulled:
             if pulled.written() != pulled.records:
-                found.append(f"{pulled.file} holds {pulled.written()} records and should {pulled.records}.")
+                where = pulled.files[0].parent if len(pulled.files) > 1 else pulled.files[0]
+                found.append(f"{where} holds {pulled.written()} records and should {pulled.records}.")
     for api, records in arrived.items():
         served = stats[api]["unique_records_served"]
         if records != served:

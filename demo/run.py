@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
 import json
@@ -21,7 +22,7 @@ from airflow_provider_finauth.sandbox import RunningSandbox, running_sandbox
 from demo.airflow_api import ENDED, AirflowApi
 from demo.airflow_home import ROOT, AirflowHome, DemoError, free_port
 from demo.consent import give_consent
-from demo.examples import EXAMPLES, LOGICAL_DATE, Pulled
+from demo.examples import EXAMPLES, LOGICAL_DATE, Pulled, connections
 from demo.report import Run, differences, final_table, progress_table
 
 FOLDER = ROOT / ".demo"
@@ -33,6 +34,9 @@ LOG_LINES = 30
 
 def main() -> int:
     """Run the demo and say by the exit code whether all is well."""
+    parser = argparse.ArgumentParser(prog="python -m demo.run", description=__doc__)
+    parser.add_argument("--records", type=int, help="how many records each API's largest lists hold")
+    arguments = parser.parse_args()
     console = Console()
     if not console.is_terminal:
         # What goes to a file need not be broken for a screen.
@@ -41,7 +45,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     try:
         with only_one_demo():
-            wrong = run_demo(console)
+            wrong = run_demo(console, arguments.records)
     except KeyboardInterrupt:
         console.print("Interrupted; nothing is left running.")
         return 130
@@ -56,11 +60,14 @@ def main() -> int:
     return 0
 
 
-def run_demo(console: Console) -> list[str]:
-    """Run everything once, show it, and say what is wrong with it."""
+def run_demo(console: Console, records: int | None) -> list[str]:
+    """Run everything once, show it, and say what is wrong with it.
+
+    :param records: how many records each API's largest lists hold
+    """
     shutil.rmtree(OUTPUT, ignore_errors=True)
     with step(console, "Starting the sandbox"), contextlib.ExitStack() as starting:
-        sandbox = starting.enter_context(running_sandbox())
+        sandbox = starting.enter_context(running_sandbox(records=records))
         stack = starting.pop_all()
     with stack:
         home = AirflowHome(FOLDER / "airflow", environment(sandbox))
@@ -88,14 +95,37 @@ def environment(sandbox: RunningSandbox) -> dict[str, str]:
         # A personal key sees one company; a person's consent covers all.
         "AIRFLOW_CONN_LUCA_DEFAULT": json.dumps(luca),
         "AIRFLOW_VAR_FINAUTH_OUTPUT": str(OUTPUT),
+        **connections(OUTPUT),
     }
 
 
 def follow_runs(console: Console, home: AirflowHome, api: AirflowApi, sandbox: RunningSandbox) -> list[Run]:
-    """Start a run of each example, show how they come along, and collect what they return."""
-    runs = [Run(example, "demo") for example in EXAMPLES]
+    """Start a run of each example, show how they come along, and collect what they return.
+
+    Those that are scheduled on another one's asset are left to Airflow.
+    """
+    runs = [Run(example, "demo") for example in EXAMPLES if example.started_by is None]
     for run in runs:
         api.trigger(run.example.dag_id, run.run_id, LOGICAL_DATE)
+    follow(runs, console, home, api, sandbox)
+    for run in runs:
+        # Their own schedules are not for today.
+        api.pause(run.example.dag_id)
+    with step(console, "Letting Airflow start what waits for an asset"):
+        home.begin_schedules()
+        later = [
+            Run(example, until(lambda example=example: api.runs(example.dag_id), home, api)[0])
+            for example in EXAMPLES
+            if example.started_by is not None
+        ]
+    follow(later, console, home, api, sandbox)
+    return [*runs, *later]
+
+
+def follow(
+    runs: list[Run], console: Console, home: AirflowHome, api: AirflowApi, sandbox: RunningSandbox
+) -> None:
+    """Show how runs come along until they have ended."""
     with Live(console=console, transient=True) as live:
 
         def all_ended() -> bool:
@@ -108,7 +138,6 @@ def follow_runs(console: Console, home: AirflowHome, api: AirflowApi, sandbox: R
             return all(run.state in ENDED for run in runs)
 
         until(all_ended, home, api)
-    return runs
 
 
 def look_at(run: Run, api: AirflowApi) -> None:
@@ -137,8 +166,8 @@ def show_failures(console: Console, api: AirflowApi, runs: list[Run]) -> None:
                 console.print("\n".join(lines), markup=False, highlight=False)
 
 
-def until(condition: Callable[[], Any], home: AirflowHome, api: AirflowApi) -> None:
-    """Look again and again until a condition holds.
+def until(condition: Callable[[], Any], home: AirflowHome, api: AirflowApi) -> Any:
+    """Look again and again until a condition holds, and give what it gave.
 
     :raises DemoError: it does not, or part of Airflow has ended
     """
@@ -147,8 +176,8 @@ def until(condition: Callable[[], Any], home: AirflowHome, api: AirflowApi) -> N
         # A busy API server may be late to answer; whether it lives is looked at here.
         home.check()
         with contextlib.suppress(requests.RequestException):
-            if condition():
-                return
+            if found := condition():
+                return found
             for error in api.import_errors():
                 raise DemoError(f"A DAG file cannot be imported:\n{error}")
         time.sleep(0.5)

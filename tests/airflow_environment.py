@@ -23,4 +23,6 @@ def environment_of(home: Path) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         # Lock files of one home must not be those of another.
         "TMPDIR": str(home / "tmp"),
+        # Nothing that an example uses calls home.
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
     }

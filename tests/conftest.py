@@ -21,8 +21,10 @@ tempfile.tempdir = None  # Asked again, it follows the home's TMPDIR.
 
 pytest_plugins = [
     "tests.airflow_harness",
+    "tests.early_requests",
     "tests.passing_time",
     "tests.sandbox_process",
     "tests.servers",
     "tests.postgres_server",  # stands on tests.servers
+    "tests.s3_server",  # stands on tests.servers
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -26,6 +27,10 @@ class PassingTime:
         self.waits.append(seconds)
         self.ahead += seconds
 
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.sleep(seconds)
+        return event.is_set()
+
     def go_on(self, seconds: float) -> None:
         """Let time pass without anybody waiting."""
         self.ahead += seconds
@@ -35,6 +40,6 @@ class PassingTime:
 def passing_time(monkeypatch: pytest.MonkeyPatch) -> PassingTime:
     """No test waits; what would have been waited is in ``waits``."""
     made = PassingTime()
-    for name in ("wall", "monotonic", "sleep"):
+    for name in ("wall", "monotonic", "sleep", "wait"):
         monkeypatch.setattr(SYSTEM_CLOCK, name, getattr(made, name))
     return made

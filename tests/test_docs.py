@@ -307,7 +307,7 @@ def commands(page: Path) -> list[tuple[str, Any]]:
 
 
 def test_sandbox_page_has_commands_that_the_sandbox_takes(sandbox: RunningSandbox) -> None:
-    told = {"faults": 0, "settings": 0, "reset": 0, "stats": 0}
+    told = {"faults": 0, "settings": 0, "records": 0, "reset": 0, "stats": 0}
     for path, body in commands(DOCS / "sandbox.md"):
         told[path] += 1
         if path == "faults":
@@ -315,6 +315,9 @@ def test_sandbox_page_has_commands_that_the_sandbox_takes(sandbox: RunningSandbo
         elif path == "settings":
             for api, values in body.items():
                 sandbox.settings(api, **values)
+        elif path == "records":
+            done = sandbox.records(body.pop("api"), body.pop("list"), **body)
+            assert done["added"] or done["changed"] or done["records"] == body["total"]
         elif path == "reset":
             sandbox.reset()
         else:

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "commands.md"
 
-# Times, lengths of time, addresses on loopback, a server's version, and the hashes that name entries.
+# Times, lengths of time, loopback's addresses, a server's version, folders, and the hashes that name entries.
 _VARIABLE = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d( UTC|\+00:00)?"
     r"|\b\d+ (d|h|min|s)\b( \d+ (h|min|s)\b)?"
     r"|(http://)?127\.0\.0\.1:\d+"
     r"|[0-9a-f]{64}"
     r"|PostgreSQL \d+\.\d+"
+    r"|file:///\S+/"
 )
 
 
@@ -58,6 +59,8 @@ def plain(output: str) -> str:
 def surroundings(sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The sandbox's connections, one of them with a wrong secret, a PostgreSQL, and a Redis that forgets."""
     SandboxConnections(sandbox, monkeypatch).change("oauth2api_default", password="wrong")
+    # Where commands leave their files.
+    monkeypatch.chdir(tmp_path)
     with (
         running_postgres({"fsync": "on"}) as postgres,
         running_redis({"appendonly": "no", "maxmemory-policy": "allkeys-lru"}) as redis,

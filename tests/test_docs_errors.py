@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -140,6 +142,14 @@ def refreshed(stage: Stage) -> None:
     ).execute({})
 
 
+def full_disk(stage: Stage) -> None:
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    stage.monkeypatch.setattr(os, "fsync", fsync)
+    TalenomHook().accounting_periods(14222).land(output=str(stage.folder / "october.jsonl"))
+
+
 # In the page's order.
 PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
     "ConfigurationError": [
@@ -155,7 +165,8 @@ PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
         lambda stage: TalenomHook("landax_default").vouchers(14222),
         lambda stage: TalenomHook().vouchers("FI123"),
         lambda stage: TalenomHook().vouchers(14222, since="yesterday"),
-        lambda stage: TalenomHook().vouchers(14222).land(output="vouchers.parquet"),
+        lambda stage: TalenomHook().vouchers(14222).land(output="vouchers.xml"),
+        lambda stage: TalenomHook().accounting_periods(14222).land(output="x.jsonl", incremental="nightly"),
         lambda stage: TradevestHook().request("POST", "/products/1/digital/orders", json={}, requestor_id=""),
         lambda stage: kept_on_a_server(stage, "sql"),
         lambda stage: kept_on_a_server(stage, "redis", token_store_conn_id="finauth_store"),
@@ -198,6 +209,7 @@ PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
         dropped_rows,
         lambda stage: list(OAuth2ApiHook().records("/echo")),
     ],
+    "StorageError": [full_disk],
     "StoreUnavailableError": [open_folder, no_folder],
     "LockTimeoutError": [held_lock],
     "ConnectionNotFoundError": [lambda stage: list(TalenomHook("talenom_prod").vouchers(14222))],

@@ -17,6 +17,7 @@ from airflow_provider_finauth.apis.dates import When, timestamp
 from airflow_provider_finauth.auth.credentials import Credentials, FixedCredentials, RequestStyle
 from airflow_provider_finauth.auth.grants import basic_header
 from airflow_provider_finauth.client.paging.base import Pull, Request
+from airflow_provider_finauth.client.paging.changes import Changes
 from airflow_provider_finauth.client.paging.skip_top import SkipTop
 from airflow_provider_finauth.client.profile import Profile
 from airflow_provider_finauth.exceptions import ConfigurationError
@@ -120,6 +121,8 @@ class Landax:
             key="Id",
             total="@odata.count",
             resource=entity_set,
+            version=_CHANGED,
+            changes=_changes(_names(select)),
         )
 
     def entity_path(self, entity_set: str, id: int | str) -> str:
@@ -176,6 +179,14 @@ def _entity_set(name: str) -> str:
             f"Argument 'entity_set' must be a name like Incidents, not {name!r}.", field="entity_set"
         )
     return name
+
+
+def _changes(select: str | None) -> Changes:
+    if select is not None and _CHANGED not in (name.strip() for name in select.split(",")):
+        return Changes(why_not=f"Argument 'select' leaves out {_CHANGED}, which tells what is new: add it.")
+    # Exact: a time without a zone may be Norwegian (it differs by field in public clients), and only the
+    # server's own comparison is sure to be right.
+    return Changes(fields=(_CHANGED,), filtered=True, exact=True)
 
 
 def _names(value: Iterable[str] | str) -> str | None:

@@ -20,6 +20,7 @@ from airflow_provider_finauth.auth.credentials import (
     standard_refusal,
 )
 from airflow_provider_finauth.client.paging.base import Pull, Request
+from airflow_provider_finauth.client.paging.changes import Changes
 from airflow_provider_finauth.client.paging.relay import Relay
 from airflow_provider_finauth.client.profile import Profile
 from airflow_provider_finauth.exceptions import ConfigurationError
@@ -45,6 +46,11 @@ _PROBE = "{ companies(first: 1) { nodes { id } } }"
 
 # The most nodes of a page (Luca's help page on paging).
 _PAGE_SIZE = 100
+
+_CHANGES = Changes(
+    why_not="Luca's API has no filter by time of change. Pull the whole list and merge it by id: it is "
+    "walked to its end, and 'verify' finds what shifted meanwhile."
+)
 
 _TOKEN_PATHS = {"oauth2": "/api/v2/oauth2/token", "oauth21": "/oauth/token"}
 _AUTHORIZE_PATHS = {"oauth2": "/api/v1/oauth2/authorize", "oauth21": "/oauth/authorize"}
@@ -132,6 +138,7 @@ class Luca:
             paging=Relay(connection_path=connection_path, first=size, verify=reading.flag("verify", verify)),
             key="id",
             resource=connection_path,
+            changes=_CHANGES,
         )
 
     def authorization_flow(self, redirect_uri: str) -> AuthorizationFlow:

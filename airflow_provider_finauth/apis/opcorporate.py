@@ -13,6 +13,7 @@ from airflow_provider_finauth.apis import reading
 from airflow_provider_finauth.apis.dates import When, microseconds
 from airflow_provider_finauth.auth.credentials import Credentials
 from airflow_provider_finauth.client.paging.base import Pull, Request
+from airflow_provider_finauth.client.paging.changes import Changes
 from airflow_provider_finauth.client.paging.keyset import Keyset
 from airflow_provider_finauth.client.paging.single import Single
 from airflow_provider_finauth.client.profile import Profile
@@ -72,7 +73,13 @@ class OPCorporate:
     def accounts(self) -> Pull:
         """Pull the accounts that the contract covers; a bare array."""
         request = Request("GET", f"{_DATA}/v1/accounts")
-        return Pull(request=request, paging=Single(), key="surrogateId", resource="accounts")
+        return Pull(
+            request=request,
+            paging=Single(),
+            key="surrogateId",
+            resource="accounts",
+            changes=Changes(why_not="OP's accounts tell no time of change, and are few: pull them all."),
+        )
 
     def account_path(self, surrogate_id: str) -> str:
         """Say where one account is.
@@ -109,6 +116,8 @@ class OPCorporate:
             ),
             key="objectId",
             resource="transactions",
+            # Not bookingDate, whose rule has changed once (change log of the Corporate Accounts API).
+            changes=Changes(fields=("timestamp",), filtered=True, exact=True),
         )
 
 

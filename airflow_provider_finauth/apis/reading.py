@@ -13,6 +13,8 @@ from airflow_provider_finauth.transport.session import TransportSettings
 from airflow_provider_finauth.transport.tls import CertificateError, ClientCertificate, client_certificate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow_provider_finauth.settings import Settings
 
 # Which field a fault in a certificate is mended in.
@@ -159,6 +161,11 @@ def text(argument: str, value: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(f"Argument '{argument}' must be a text, not {value!r}.", field=argument)
     return value
+
+
+def several(values: Iterable[str] | str) -> tuple[str, ...] | str:
+    """Give texts that may be gone through more than once; a single text, as a template gives one, stays."""
+    return values if isinstance(values, str) else tuple(values)
 
 
 def conversation(settings: Settings, made: TransportSettings | None = None) -> Conversation:

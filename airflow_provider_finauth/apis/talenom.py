@@ -13,6 +13,7 @@ from airflow_provider_finauth.apis import reading
 from airflow_provider_finauth.apis.dates import When, day
 from airflow_provider_finauth.auth.credentials import Credentials
 from airflow_provider_finauth.client.paging.base import Pull, Request
+from airflow_provider_finauth.client.paging.changes import Changes
 from airflow_provider_finauth.client.paging.limit_offset import LimitOffset
 from airflow_provider_finauth.client.paging.page_index import PageIndex
 from airflow_provider_finauth.client.paging.single import Single
@@ -39,6 +40,22 @@ _REGIONAL_HOST = "https://apim.talenom.com"
 # Of pageSize in the general ledger's OpenAPI document.
 _LARGEST_LEDGER_PAGE = 10_000
 _VOUCHER_STATES = ("Draft", "Accepted", "Locked", "Deleted")
+
+# The general ledger's OpenAPI document has these, and does not say whether an approval or deletion counts as
+# an update: the latest of them tells in any case.
+_VOUCHER_CHANGES = Changes(
+    fields=("updatedDateUtc", "createdDateUtc", "approvedDateUtc", "lockedDateUtc", "deletedDateUtc"),
+    deleted=("voucherState", "Deleted"),
+)
+_INVOICE_CHANGES = Changes(fields=("updatedDateUtc", "createdDateUtc"))
+_NO_PERIOD_CHANGES = Changes(
+    why_not="Talenom's accounting periods tell no time of change, and are few: pull them all."
+)
+_NO_EVENT_CHANGES = Changes(
+    why_not="Talenom's ledger events tell no time of change. Pull the vouchers incrementally, with "
+    "include_postings=True, or the events of the periods that are not locked, by 'since' and 'until'."
+)
+_NO_BALANCE_CHANGES = Changes(why_not="A balance is of one day: pull it for each day that you want.")
 
 
 class Talenom:
@@ -107,7 +124,9 @@ class Talenom:
             )
         }
         path = f"/organization/v2/accounting-periods/{number}"
-        return self._paged("accounting_periods", path, params, page_size, key=None)
+        return self._paged(
+            "accounting_periods", path, params, page_size, key=None, changes=_NO_PERIOD_CHANGES
+        )
 
     def vouchers(
         self,
@@ -138,7 +157,15 @@ class Talenom:
             "category": _several(categories),
             "includePostings": reading.flag("include_postings", include_postings),
         }
-        return self._paged("vouchers", path, params, page_size, key="id")
+        return self._paged(
+            "vouchers",
+            path,
+            params,
+            page_size,
+            key="id",
+            version="updatedDateUtc",
+            changes=_VOUCHER_CHANGES,
+        )
 
     def general_ledger_events(
         self,
@@ -168,7 +195,9 @@ class Talenom:
             "accountNumbers": ",".join(_several(account_numbers)) or None,
             "category": category or None,
         }
-        return self._paged("general_ledger_events", path, params, page_size, key="id")
+        return self._paged(
+            "general_ledger_events", path, params, page_size, key="id", changes=_NO_EVENT_CHANGES
+        )
 
     def account_balances(
         self, organization_number: int | str, *, date: When, account_numbers: Iterable[str | int]
@@ -189,6 +218,7 @@ class Talenom:
             paging=Single(),
             key="account",
             resource="account_balances",
+            changes=_NO_BALANCE_CHANGES,
         )
 
     def sales_invoices(
@@ -222,11 +252,21 @@ class Talenom:
             request=Request("GET", path, params=params),
             paging=LimitOffset(size=size),
             key="id",
+            version="updatedDateUtc",
             resource="sales_invoices",
+            changes=_INVOICE_CHANGES,
         )
 
     def _paged(
-        self, resource: str, path: str, params: dict[str, Any], page_size: int | str, *, key: str | None
+        self,
+        resource: str,
+        path: str,
+        params: dict[str, Any],
+        page_size: int | str,
+        *,
+        key: str | None,
+        version: str | None = None,
+        changes: Changes,
     ) -> Pull:
         size = reading.integer("page_size", page_size, minimum=1)
         if size > _LARGEST_LEDGER_PAGE:
@@ -240,8 +280,10 @@ class Talenom:
                 size=size, offset=self._offset, switch="the connection's field 'page_numbering'"
             ),
             key=key,
+            version=version,
             total="rowCount",
             resource=resource,
+            changes=changes,
         )
 
 

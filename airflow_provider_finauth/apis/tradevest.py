@@ -13,6 +13,7 @@ from airflow_provider_finauth.apis import reading
 from airflow_provider_finauth.apis.dates import When, timestamp
 from airflow_provider_finauth.auth.credentials import Credentials
 from airflow_provider_finauth.client.paging.base import Pull, Request
+from airflow_provider_finauth.client.paging.changes import Changes
 from airflow_provider_finauth.client.paging.cursor import Cursor
 from airflow_provider_finauth.client.paging.single import Single
 from airflow_provider_finauth.client.profile import Profile
@@ -55,6 +56,10 @@ CHANGELOGS = {
     "roles": "/roles-changelog",
     "products": "/products-changelog",
 }
+# Pages "Changelogs v2" and "Digital assets: General" of the API reference.
+_ENTRIES = Changes(fields=("createdOn",), filtered=True)
+# The schema DigitalAssetsOrder: `modifiedOn` is when the status changed. The filter is by creation only.
+_ORDERS = Changes(fields=("modifiedOn", "createdOn"))
 # The API reference names a default of 20 and no maximum.
 _PAGE_SIZE = 100
 
@@ -98,7 +103,11 @@ class Tradevest:
 
     def transactions(self, *, page_size: int | str = _PAGE_SIZE) -> Pull:
         """Pull the transactions; the API filters them by nothing."""
-        return self._paged("transactions", "/transactions", {}, page_size)
+        changes = Changes(
+            why_not="Tradevest's transactions can be modified later, and tell no time of change. Pull them "
+            "all, or pull the changelogs 'products' and 'digital' incrementally."
+        )
+        return self._paged("transactions", "/transactions", {}, page_size, changes=changes)
 
     def changelog(
         self,
@@ -121,8 +130,8 @@ class Tradevest:
             "startDate": timestamp("since", since) if since else None,
             "endDate": timestamp("until", until) if until else None,
         }
-        # An item may change more than once, so its id names no record.
-        return self._paged(f"{kind}_changelog", path, params, page_size, key=None)
+        # An item may change more than once: its id names no record, but an entry has one of its own.
+        return self._paged(f"{kind}_changelog", path, params, page_size, key="entryId", changes=_ENTRIES)
 
     def entities(
         self,
@@ -140,7 +149,11 @@ class Tradevest:
             "entityStatus": entity_status or None,
             "role": role or None,
         }
-        return self._paged("entities", "/entities", params, page_size)
+        changes = Changes(
+            why_not="Tradevest's entities tell no time of change. Pull them all, or pull the changelog "
+            "'entities' incrementally."
+        )
+        return self._paged("entities", "/entities", params, page_size, changes=changes)
 
     def customer_products(self, customer_id: str) -> Pull:
         """Pull a customer's products; a bare array."""
@@ -150,6 +163,10 @@ class Tradevest:
             paging=Single(),
             key="customerProductId",
             resource="customer_products",
+            changes=Changes(
+                why_not="A customer's products tell no time of change. Pull them all, or pull the changelog "
+                "'products' incrementally."
+            ),
         )
 
     def orders(
@@ -174,7 +191,10 @@ class Tradevest:
             "startCreatedOn": timestamp("since", since) if since else None,
             "endCreatedOn": timestamp("until", until) if until else None,
         }
-        return self._paged("orders", f"/products/{product}/digital/orders", params, page_size)
+        path = f"/products/{product}/digital/orders"
+        return self._paged(
+            "orders", path, params, page_size, key="orderId", version="modifiedOn", changes=_ORDERS
+        )
 
     def _paged(
         self,
@@ -183,7 +203,9 @@ class Tradevest:
         params: dict[str, Any],
         page_size: int | str,
         *,
-        key: str | None = "id",
+        key: str = "id",
+        version: str | None = None,
+        changes: Changes,
     ) -> Pull:
         return Pull(
             request=Request("GET", path, params=params),
@@ -195,7 +217,9 @@ class Tradevest:
             ),
             records_path="data",
             key=key,
+            version=version,
             resource=resource,
+            changes=changes,
         )
 
     def _identify_requestor(self, method: str, path: str, headers: MutableMapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airflow_provider_finauth import __version__
+from airflow_provider_finauth.cli import pull as pulling
 from airflow_provider_finauth.cli.authorize import authorize
 from airflow_provider_finauth.cli.sandbox import sandbox
 from airflow_provider_finauth.cli.store import store
@@ -24,6 +25,7 @@ app.command()(authorize)
 app.command()(token)
 app.add_typer(tokens)
 app.add_typer(store)
+app.command(context_settings=pulling.CONTEXT, no_args_is_help=True)(pulling.pull)
 app.command()(sandbox)
 
 
@@ -39,4 +41,4 @@ def finauth(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Authorise Airflow connections, look after their tokens, try the APIs offline."""
+    """Authorise Airflow connections, look after their tokens, pull records, try the APIs offline."""

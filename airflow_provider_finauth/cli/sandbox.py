@@ -17,6 +17,12 @@ def sandbox(
     tls_port: Annotated[
         int, typer.Option(help="Port of mutual TLS, for OP Corporate; 0 takes any.", min=0, max=65535)
     ] = 8766,
+    records: Annotated[
+        int | None,
+        typer.Option(
+            help="How many records each API's largest lists hold; by default a few thousand.", min=1
+        ),
+    ] = None,
     env_file: Annotated[
         Path | None, typer.Option(help="Write the connections here, as lines to `source`.")
     ] = None,
@@ -29,7 +35,7 @@ def sandbox(
     from airflow_provider_finauth.sandbox import SandboxUnavailableError, serve
 
     try:
-        serve(port=port, tls_port=tls_port, env_file=env_file)
+        serve(port=port, tls_port=tls_port, env_file=env_file, records=records)
     except (OSError, SandboxUnavailableError) as error:
         say(f"Error: {error}", style="red", error=True)
         raise typer.Exit(1) from None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_finauth.client import errors, graphql
-from airflow_provider_finauth.client.bodies import NotJson, decode_json, is_json
+from airflow_provider_finauth.client.bodies import NotJson, decode_json, is_json, json_text
 from airflow_provider_finauth.client.exchange import Exchange, Refused
+from airflow_provider_finauth.client.paging.answer import MISSING, Answer
 from airflow_provider_finauth.client.retry import Again, parse_retry_after
 from airflow_provider_finauth.exceptions import ApiError, FinauthError, ForbiddenError, RateLimitedError
 
 if TYPE_CHECKING:
     import requests
 
+    from airflow_provider_finauth.client.paging.answer import Opening
     from airflow_provider_finauth.client.profile import Failure
+
+_T = TypeVar("_T")
 
 
 def decoded(exchange: Exchange[Any], response: requests.Response) -> Any:
@@ -25,9 +29,21 @@ def decoded(exchange: Exchange[Any], response: requests.Response) -> Any:
     """
     if response.status_code in (204, 205):
         return None
+    return _read(exchange, response, lambda text: decode_json(text, None))
+
+
+def opened(exchange: Exchange[Any], response: requests.Response, how: Opening) -> Answer:
+    """Open a JSON answer without decoding it; errors as those of :func:`decoded`."""
+    url, date = response.url, response.headers.get("Date")
+    if response.status_code in (204, 205):
+        return Answer(b"null", None, url=url, date=date)
+    return _read(exchange, response, lambda text: Answer.read(text, how, url=url, date=date))
+
+
+def _read(exchange: Exchange[Any], response: requests.Response, read: Callable[[bytes], _T]) -> _T:
     kind = response.headers.get("Content-Type")
     try:
-        return decode_json(response.content, kind)
+        return read(json_text(response.content, kind))
     except NotJson as fault:
         problem = exchange.redactor().sentence(str(fault), 120)
     failure = exchange.failure(response)
@@ -49,25 +65,62 @@ def decoded(exchange: Exchange[Any], response: requests.Response) -> Any:
 def without_errors(
     exchange: Exchange[Any], response: requests.Response, *, allow_partial: bool
 ) -> Mapping[str, Any]:
-    """Read a GraphQL answer, and do what its errors ask for.
-
-    A request that the server stopped before it was run may be sent again, whatever it was. Only an answer
-    without ``data`` says so: a null there may be a mutation that was run (GraphQL specification, section
-    "Response Format").
+    """Decode a GraphQL answer, and do what its errors ask for.
 
     :param allow_partial: some fields may have failed, as long as there is data
     :raises FinauthError: an error that stands
     """
     answer = decoded(exchange, response)
     whole: Mapping[str, Any] = answer if isinstance(answer, Mapping) else {}
-    found = whole.get("errors")
-    if not found and "data" in whole:
-        return whole
+    _heed_errors(
+        exchange,
+        response,
+        whole.get("errors"),
+        answered="data" in whole,
+        has_data=whole.get("data") is not None,
+        allow_partial=allow_partial,
+    )
+    return whole
+
+
+def data_of(exchange: Exchange[Any], response: requests.Response, how: Opening) -> Answer:
+    """Open the ``data`` of a GraphQL answer, and do what its errors ask for.
+
+    :raises FinauthError: an error that stands
+    """
+    answer = opened(exchange, response, how)
+    _heed_errors(
+        exchange,
+        response,
+        answer.dig("errors"),
+        answered=answer.part("data") is not MISSING,
+        has_data=answer.has("data"),
+        allow_partial=False,
+    )
+    return answer.below("data")
+
+
+def _heed_errors(
+    exchange: Exchange[Any],
+    response: requests.Response,
+    found: Any,
+    *,
+    answered: bool,
+    has_data: bool,
+    allow_partial: bool,
+) -> None:
+    """Do what a GraphQL answer's errors ask for.
+
+    A request that the server stopped before it was run may be sent again, whatever it was. Only an answer
+    without ``data`` says so: a null there may be a mutation that was run (GraphQL specification, section
+    "Response Format").
+    """
+    if not found and answered:
+        return
     listed = found if isinstance(found, list) and found else [found]
     action, deciding = graphql.decide(listed, exchange.profile.graphql_codes)
-    has_data = whole.get("data") is not None
     if allow_partial and has_data and action in ("fail", "forbidden"):
-        return whole
+        return
     said = "answered with errors" if found else "answered without data"
     failure = exchange.failure(response, about=[deciding, *(each for each in listed if each is not deciding)])
     wait = None
@@ -77,7 +130,7 @@ def without_errors(
         if wait is not None:
             exchange.session.cooling.note(wait)
     error = _typed(exchange, failure, said, action, wait)
-    untouched = exchange.safe or "data" not in whole
+    untouched = exchange.safe or not answered
     if action == "authenticate" and untouched:
         raise Refused(error)
     if (action == "wait" and untouched) or (action == "retry" and exchange.safe):

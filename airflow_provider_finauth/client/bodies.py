@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from airflow_provider_finauth.exceptions import ConfigurationError
+
+_T = TypeVar("_T")
 
 _BOM = b"\xef\xbb\xbf"
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
@@ -29,24 +31,57 @@ def is_json(content_type: str | None) -> bool:
     return kind in ("", "application/json", "text/json") or kind.endswith("+json")
 
 
+def json_text(body: bytes, content_type: str | None) -> bytes:
+    """Give a body that is labelled as JSON, without its BOM; whether it is JSON is not looked at.
+
+    :raises NotJson: another content type, or no UTF-8
+    """
+    if not is_json(content_type):
+        kind = (content_type or "").partition(";")[0].strip()
+        raise NotJson(f"it is labelled {kind!r}")
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            raise NotJson("it is not valid UTF-8") from None
+    return body.removeprefix(_BOM)
+
+
 def decode_json(body: bytes, content_type: str | None) -> Any:
     """Read a JSON body: numbers with a fraction or an exponent become ``Decimal``, others ``int``.
 
     :raises NotJson: another content type, no UTF-8, no JSON (``NaN`` is none), or a number without bounds
     """
-    if not is_json(content_type):
-        kind = (content_type or "").partition(";")[0].strip()
-        raise NotJson(f"it is labelled {kind!r}")
+    return decode_any(_DECODER, json_text(body, content_type))
+
+
+def decode_any(decoder: msgspec.json.Decoder[_T], text: bytes | msgspec.Raw) -> _T:
+    """Run a decoder that takes JSON of any form.
+
+    :raises NotJson: the text is no JSON, or has a number without bounds
+    """
     try:
-        return _DECODER.decode(body.removeprefix(_BOM))
-    except UnicodeDecodeError:
-        raise NotJson("it is not valid UTF-8") from None
+        return decode_text(decoder, text)
+    except msgspec.ValidationError:
+        raise NotJson("it has a number that is out of bounds") from None
+
+
+def decode_text(decoder: msgspec.json.Decoder[_T], text: bytes | msgspec.Raw) -> _T:
+    """Run a decoder.
+
+    :raises NotJson: the text is no JSON, or has a number without bounds
+    :raises msgspec.ValidationError: it is JSON of another form than the decoder's
+    """
+    try:
+        return decoder.decode(text)
     except RecursionError:
         raise NotJson("it is nested too deeply") from None
     except ArithmeticError:
         raise NotJson("it has a number with an exponent that is out of bounds") from None
+    except msgspec.ValidationError:
+        raise
     except msgspec.DecodeError:
-        raise NotJson("it is empty" if not body.strip() else "it does not read as JSON") from None
+        raise NotJson("it is empty" if not bytes(text).strip() else "it does not read as JSON") from None
 
 
 def encode_json(value: Any) -> bytes:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
-from airflow_provider_finauth.client.answers import decoded, without_errors
+from airflow_provider_finauth.client.answers import data_of, decoded, opened, without_errors
 from airflow_provider_finauth.client.bodies import encode_request
 from airflow_provider_finauth.client.exchange import Exchange
 from airflow_provider_finauth.client.graphql import operation_kind
 from airflow_provider_finauth.client.links import resolve_link
+from airflow_provider_finauth.client.paging.ahead import Ahead
 from airflow_provider_finauth.client.paging.walk import walk_pages
 from airflow_provider_finauth.client.params import encode_params
 from airflow_provider_finauth.client.retry import SAFE_METHODS
 from airflow_provider_finauth.client.session import AuthenticatedSession
+from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_finauth.auth.authorizer import Authorizer
     from airflow_provider_finauth.auth.cooldown import CoolDowns
+    from airflow_provider_finauth.client.paging.answer import Answer
     from airflow_provider_finauth.client.paging.base import Page, Pull, Request
+    from airflow_provider_finauth.client.paging.tally import Tally
+    from airflow_provider_finauth.client.paging.walk import OnMismatch
     from airflow_provider_finauth.client.params import Params
     from airflow_provider_finauth.client.profile import Profile
     from airflow_provider_finauth.transport.clock import Clock
@@ -137,41 +142,40 @@ class ApiClient:
             return {"data": answer.get("data"), "errors": answer.get("errors") or []}
         return answer.get("data")
 
-    def pages(self, pull: Pull, *, limit: int | None = None) -> Iterator[Page]:
-        """Walk a pull page by page, each asked for only when it is wanted.
+    def pages(
+        self,
+        pull: Pull,
+        *,
+        limit: int | None = None,
+        tally: Tally | None = None,
+        on_mismatch: OnMismatch = "raise",
+        bookmarks: bool = False,
+        resume: Mapping[str, Any] | None = None,
+    ) -> Iterator[Page]:
+        """Walk a pull page by page; where that gains time, the next ones are fetched meanwhile.
 
         :param limit: stop after so many records, without asking for more
+        :param tally: counts what the guards meet
+        :param on_mismatch: what to do when a guard's rule is broken: ``raise``, or ``warn`` and end the pull
+            there as if it were whole
+        :param bookmarks: let each page carry a bookmark, where the paging has one
+        :param resume: the bookmark of the last page that needs not come again
         :raises FinauthError: a request failed, or a guard of the paging was broken
         """
-        current = self._profile.base_url
-
-        def fetch(request: Request) -> Any:
-            nonlocal current
-            if request.link:
-                known = self._profile.known_origins
-                url = resolve_link(request.path, current=current, known=known)
-            else:
-                url = self.url(request.path)
-            if request.graphql:
-                answer = self._graphql(url, request.json, request.headers, request.idempotent, False)
-                return answer.get("data")
-
-            def read(exchange: Exchange[Any], response: requests.Response) -> Any:
-                nonlocal current
-                current = response.url
-                return decoded(exchange, response)
-
-            return self._exchange(
-                request.method,
-                url,
-                read,
-                params=request.params,
-                json=request.json,
-                headers=request.headers,
-                idempotent=request.idempotent,
-            )
-
-        return walk_pages(pull, fetch, limit=limit)
+        source = Ahead(
+            lambda request, stop: self._answer(request, pull, stop),
+            max_concurrency=self._profile.max_concurrency,
+            may_be_early=_is_safe,
+        )
+        return walk_pages(
+            pull,
+            source,
+            limit=limit,
+            tally=tally,
+            on_mismatch=on_mismatch,
+            bookmarks=bookmarks,
+            resume=resume,
+        )
 
     def records(self, pull: Pull, *, limit: int | None = None) -> Iterator[Any]:
         """Walk a pull record by record; see :meth:`pages`."""
@@ -188,6 +192,28 @@ class ApiClient:
         """Close the connections."""
         self._session.close()
 
+    def _answer(self, request: Request, pull: Pull, stop: Stop) -> Answer:
+        """Fetch one answer of a pull."""
+        if request.link:
+            base = request.base or self._profile.base_url
+            url = resolve_link(request.path, current=base, known=self._profile.known_origins)
+        else:
+            url = self.url(request.path)
+        if request.graphql:
+            how, read = pull.opening("data"), data_of
+        else:
+            how, read = pull.opening(), opened
+        return self._exchange(
+            "POST" if request.graphql else request.method,
+            url,
+            lambda exchange, response: read(exchange, response, how),
+            params=None if request.graphql else request.params,
+            json=request.json,
+            headers=request.headers,
+            idempotent=_is_safe(request),
+            stop=stop,
+        )
+
     def _graphql(
         self,
         url: str,
@@ -197,8 +223,7 @@ class ApiClient:
         allow_partial: bool,
     ) -> Any:
         if idempotent is None:
-            # What cannot be told apart from a mutation is treated as one.
-            idempotent = operation_kind(body["query"], body.get("operationName")) == "query"
+            idempotent = _repeatable(body)
 
         def read(exchange: Exchange[Any], response: requests.Response) -> Any:
             return without_errors(exchange, response, allow_partial=allow_partial)
@@ -217,6 +242,7 @@ class ApiClient:
         headers: Mapping[str, str | None] | None = None,
         idempotent: bool | None = None,
         accept_status: Collection[int] = (),
+        stop: Stop = UNSTOPPABLE,
     ) -> _T:
         # Anything but a text is refused with the methods that HTTP does not know.
         method = str(method).upper()
@@ -239,5 +265,18 @@ class ApiClient:
             safe=method in SAFE_METHODS if idempotent is None else idempotent,
             accept_status=accept_status,
             read=read,
+            stop=stop,
         )
         return exchange.perform()
+
+
+def _is_safe(request: Request) -> bool:
+    """Tell whether a request may be sent again, or without being needed."""
+    if request.idempotent is not None:
+        return request.idempotent
+    return _repeatable(request.json) if request.graphql else request.method.upper() in SAFE_METHODS
+
+
+def _repeatable(body: Mapping[str, Any]) -> bool:
+    # What cannot be told apart from a mutation is treated as one.
+    return operation_kind(body["query"], body.get("operationName")) == "query"

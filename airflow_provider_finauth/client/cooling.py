@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.client.retry import named_wait, spread
+from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.exceptions import RateLimitedError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _LOOK_AGAIN_SECONDS = 60.0
 class Cooling:
     """Keeps one connection's requests to what its API asks for.
 
-    :param cooldowns: shares it with other tasks; None where nothing is shared
+    :param cooldowns: shares it with other tasks; None keeps it among this client's threads
     :param profile: of the connection
     :param clock: what tells the time and waits
     :param draw: gives a number from 0 to 1, for the jitter
@@ -44,22 +45,25 @@ class Cooling:
         self._profile = profile
         self._clock = clock
         self._draw = draw
+        self._free_at = float("-inf")
         self._key: str | None = None
         self._look_at = float("-inf")
 
-    def waited(self, request: requests.PreparedRequest, ends: float | None) -> bool:
+    def waited(self, request: requests.PreparedRequest, ends: float | None, stop: Stop = UNSTOPPABLE) -> bool:
         """Wait while the API has asked for it.
 
         :param request: about to be sent
         :param ends: when it has to be there at the latest, by the monotonic clock; if not given, as long
             from now as a request may take
+        :param stop: ends the wait
         :return: whether there was a wait, after which another may have begun
         :raises RateLimitedError: the wait does not fit
+        :raises Stopped: the wait was ended
         """
         key = self._named()
-        if self._cooldowns is None or key is None:
-            return False
-        seconds = self._cooldowns.remaining(key)
+        seconds = max(0.0, self._free_at - self._clock.monotonic())
+        if self._cooldowns is not None and key is not None:
+            seconds = self._cooldowns.remaining(key)
         if not seconds:
             return False
         pause = spread(seconds, self._draw)
@@ -73,7 +77,7 @@ class Cooling:
                 retry_after=seconds,
             )
         _log.info("Connection %r: the API has asked to wait, %.1f s more.", self._profile.conn_id, pause)
-        self._clock.sleep(pause)
+        stop.sleep(self._clock, pause)
         return True
 
     def heed(self, response: requests.Response) -> None:
@@ -87,9 +91,13 @@ class Cooling:
 
         :param seconds: from now; None for none
         """
+        if not seconds:
+            return
         key = self._named()
-        if self._cooldowns is not None and key is not None and seconds:
+        if self._cooldowns is not None and key is not None:
             self._cooldowns.note(key, seconds)
+        else:
+            self._free_at = max(self._free_at, self._clock.monotonic() + seconds)
 
     def _named(self) -> str | None:
         """Give the cool-down's name, None where there is none: naming may take a look into the store."""

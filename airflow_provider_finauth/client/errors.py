@@ -63,7 +63,8 @@ def read_failure(
     redact = redact or redactor(profile)
     body = _body(response)
     code, sentence = describe(body if about is None else about)
-    if not sentence and _is_plain_text(response):
+    # The text of a good answer is data.
+    if not sentence and not response.ok and _is_plain_text(response):
         sentence = response.content[:2000].decode("utf-8", "replace")
     request = response.request
     return Failure(

@@ -18,6 +18,7 @@ from airflow_provider_finauth.client.retry import (
     named_wait,
     passes_by,
 )
+from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.exceptions import ApiError, FinauthError, SubscriptionKeyError
 from airflow_provider_finauth.secret import Secret
 from airflow_provider_finauth.transport.reading import (
@@ -60,6 +61,7 @@ class Exchange(Generic[_T]):
     :param safe: whether it may be sent again although it may have been processed
     :param accept_status: statuses besides 2xx that are no errors
     :param read: makes the result of a good answer; may raise what this class's other steps raise
+    :param stop: looked at before each sending
     """
 
     profile: Profile
@@ -70,6 +72,7 @@ class Exchange(Generic[_T]):
     safe: bool
     accept_status: Collection[int]
     read: Callable[[Exchange[_T], requests.Response], _T]
+    stop: Stop = UNSTOPPABLE
     used: Secret = field(default_factory=lambda: Secret(""), init=False, repr=False)
     _prepared: requests.PreparedRequest = field(init=False, repr=False)
     _replaced: bool = field(default=False, init=False)
@@ -79,11 +82,16 @@ class Exchange(Generic[_T]):
         """Send until there is a good answer.
 
         :raises FinauthError: there will be none
+        :raises Stopped: nobody waits for it any more
         """
         self._prepared = self._prepare()
         self._ends = self.clock.monotonic() + self.profile.retry_deadline
         tries = Tries(
-            self.clock, self.profile.retry_deadline, self.profile.max_attempts, on_pause=self._note_pause
+            self.clock,
+            self.profile.retry_deadline,
+            self.profile.max_attempts,
+            on_pause=self._note_pause,
+            stop=self.stop,
         )
         return tries.run(self._attempt)
 
@@ -144,12 +152,13 @@ class Exchange(Generic[_T]):
         fault: Exception
         session, url = self.session, self._prepared.url
         settings = session.merge_environment_settings(url, {}, True, None, None)
-        with session.pace.slot():
+        with session.pace.slot(self.stop):
             try:
                 response, self.used = session.attempt(
                     self._prepared,
                     authorization=authorization,
                     ends=self._ends,
+                    stop=self.stop,
                     allow_redirects=True,
                     **settings,
                 )

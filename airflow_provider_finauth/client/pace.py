@@ -9,6 +9,8 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
+
 if TYPE_CHECKING:
     from airflow_provider_finauth.transport.clock import Clock
 
@@ -56,29 +58,38 @@ class Pace:
         self._lock = threading.Lock()
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold one of the slots, once it is this request's turn."""
+    def slot(self, stop: Stop = UNSTOPPABLE) -> Iterator[None]:
+        """Hold one of the slots, once it is this request's turn.
+
+        :raises Stopped: it was stopped before
+        """
         if getattr(self._mine, "held", False):
             yield
             return
         with self._slots:
             self._mine.held = True
             try:
-                self.take_turn()
+                self.take_turn(stop)
                 yield
             finally:
                 self._mine.held = False
 
-    def take_turn(self) -> None:
-        """Wait until the next request may leave; whoever let its turn pass by takes another."""
+    def take_turn(self, stop: Stop = UNSTOPPABLE) -> None:
+        """Wait until the next request may leave; whoever let its turn pass by takes another.
+
+        :param stop: ends the wait, and leaves the turn to others
+        :raises Stopped: it was stopped before
+        """
         if not self._interval:
             return
+        # Held while waiting, so that nobody has a turn who may still be stopped.
         with self._lock:
+            stop.check()
             now = self._clock.monotonic()
             turn = max(now, self._free_at)
+            if turn > now:
+                stop.sleep(self._clock, turn - now)
             self._free_at = turn + self._interval
-        if turn > now:
-            self._clock.sleep(turn - now)
 
 
 def _renew_all() -> None:

@@ -22,6 +22,7 @@ import requests
 import tenacity
 import urllib3
 
+from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.transport.reading import ResponseTooLarge, TransportFault
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Tries:
         more
     :param draw: gives a number from 0 to 1, for the jitter
     :param on_pause: told of each pause before it begins: the failure, and seconds
+    :param stop: tells whether there is to be another try
     """
 
     clock: Clock
@@ -156,12 +158,14 @@ class Tries:
     attempts: int
     draw: Callable[[], float] = random.random
     on_pause: Callable[[Again, float], None] = lambda failure, seconds: None
+    stop: Stop = UNSTOPPABLE
     failed: int = field(default=0, init=False)
 
     def run(self, attempt: Callable[[], _T]) -> _T:
         """Call until it succeeds, the tries are used up, or the deadline would pass while waiting.
 
         :raises FinauthError: the last try's
+        :raises Stopped: there was to be no other try
         """
         started = self.clock.monotonic()
         failed: Again | None = None
@@ -193,7 +197,7 @@ class Tries:
             retry=tenacity.retry_if_exception_type(Again),
             wait=self._pause,
             stop=is_over,
-            sleep=self.clock.sleep,
+            sleep=lambda seconds: self.stop.pause(self.clock, seconds),
             before_sleep=note,
             retry_error_callback=give_up,
         )

@@ -13,15 +13,12 @@ from airflow_provider_finauth.auth.credentials import FixedCredentials
 from airflow_provider_finauth.client.cooling import Cooling
 from airflow_provider_finauth.client.errors import read_failure
 from airflow_provider_finauth.client.pace import shared_pace
+from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.exceptions import ConfigurationError, SubscriptionKeyError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
 from airflow_provider_finauth.transport.headers import TOKEN
 from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
-from airflow_provider_finauth.transport.session import (
-    FOLLOWS_REDIRECTS,
-    OriginSession,
-    require_sendable,
-)
+from airflow_provider_finauth.transport.session import FOLLOWS_REDIRECTS, OriginSession
 from airflow_provider_finauth.transport.tls import CertificateError
 
 if TYPE_CHECKING:
@@ -108,22 +105,24 @@ class AuthenticatedSession(OriginSession):
         *,
         authorization: Secret | None = None,
         ends: float | None = None,
+        stop: Stop = UNSTOPPABLE,
         **kwargs: Any,
     ) -> tuple[requests.Response, Secret]:
         """Send once, without replay, as soon as no cool-down forbids it.
 
         :param authorization: the header to use; asked of the authorizer if not given
         :param ends: a value of the clock's ``monotonic()`` that no wait goes beyond
+        :param stop: looked at before anything is sent
         :return: the answer, and the header that was used
         :raises RateLimitedError: a cool-down lasts longer; nothing was sent
+        :raises Stopped: nothing was sent
         """
+        stop.check()
         self.require_known(request.url or "")
-        # What cannot be sent needs no token.
-        require_sendable(request)
         # Looked at last: getting a token may have taken longer than others needed to be told to wait.
         used = self._authorizer.authorization() if authorization is None else authorization
-        while self.cooling.waited(request, ends):
-            self.pace.take_turn()
+        while self.cooling.waited(request, ends, stop):
+            self.pace.take_turn(stop)
             used = self._authorizer.authorization() if authorization is None else authorization
         # A copy, so that the caller's object never carries a secret, or an outdated one into its next try.
         outgoing = request.copy()
@@ -137,6 +136,7 @@ class AuthenticatedSession(OriginSession):
             outgoing.headers[name_of_id] = str(uuid.uuid4())
         if outgoing.method not in FOLLOWS_REDIRECTS:
             kwargs["allow_redirects"] = False
+        stop.check()
         fault: requests.RequestException
         try:
             response = super().send(outgoing, **kwargs)

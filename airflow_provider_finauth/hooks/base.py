@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, 
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_finauth.apis.dates import When, require_order
-from airflow_provider_finauth.apis.reading import integer, optional_flag
+from airflow_provider_finauth.apis.any_list import require_params, with_changes
+from airflow_provider_finauth.apis.reading import optional_flag
 from airflow_provider_finauth.auth.authorizer import make_authorizer
 from airflow_provider_finauth.auth.credentials import FixedCredentials
 from airflow_provider_finauth.client.bodies import NotJson, decode_json, is_json
@@ -24,7 +24,7 @@ from airflow_provider_finauth.exceptions import (
     StoreUnavailableError,
 )
 from airflow_provider_finauth.hooks import forms
-from airflow_provider_finauth.hooks.records import Records
+from airflow_provider_finauth.hooks.records import Records, Source, landing_options
 from airflow_provider_finauth.hooks.session import HookSession
 from airflow_provider_finauth.runtime import door
 from airflow_provider_finauth.runtime.brokers import broker, memory_broker
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 
     import requests
 
+    from airflow_provider_finauth.apis.dates import When
     from airflow_provider_finauth.auth.broker import Broker
     from airflow_provider_finauth.auth.credentials import Credentials
     from airflow_provider_finauth.auth.tokens import TokenSet
     from airflow_provider_finauth.client.paging.base import Page, Pull
     from airflow_provider_finauth.client.profile import Profile
+    from airflow_provider_finauth.hooks.records import Describe, Reread, Walk
 
 
 class Api(Protocol):
@@ -196,19 +198,48 @@ class FinauthHook(BaseHook, Generic[A]):
                 status=response.status_code,
             ) from None
 
-    def records(self, path: str, *, limit: int | str | None = None, **kwargs: Any) -> Records:
+    def records(
+        self,
+        path: str,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        since_param: str | None = None,
+        until_param: str | None = None,
+        changed_field: str | None = None,
+        limit: int | str | None = None,
+        **kwargs: Any,
+    ) -> Records:
         """Pull a list, record by record.
 
         :param path: below the connection's address, or the whole address of one of its origins
+        :param since: the first moment; goes out as ``since_param``
+        :param until: the last moment; goes out as ``until_param``
+        :param since_param: the parameter by which the API filters by the time of change
+        :param until_param: the parameter for that time's end
+        :param changed_field: the member that tells when a record changed: the list can be pulled
+            incrementally then. Without ``since_param`` all of it is read, and what is new is kept
         :param limit: stop after so many records
         :param kwargs: ``params``, ``paging`` (the name of a style), ``paging_options``, ``records_path``,
             ``key``, ``total``, ``method``, ``json``, ``headers``, ``idempotent``; see the documentation of
             paging
         :raises ConfigurationError: an argument is not of its kind
         """
+
+        def describe(since: When | None, until: When | None) -> Pull:
+            return with_changes(
+                pull_of(path, **kwargs),
+                since=since,
+                until=until,
+                since_param=since_param or None,
+                until_param=until_param or None,
+                changed_field=changed_field or None,
+            )
+
         with airflow_errors():
             kwargs["idempotent"] = optional_flag("idempotent", kwargs.get("idempotent"))
-            return self._records(pull_of(path, **kwargs), limit=limit)
+            require_params(since=since, until=until, since_param=since_param, until_param=until_param)
+        return self._records(describe, since=since, until=until, limit=limit)
 
     def pages(self, path: str, *, limit: int | str | None = None, **kwargs: Any) -> Iterator[Page]:
         """Pull a list, page by page.
@@ -218,44 +249,45 @@ class FinauthHook(BaseHook, Generic[A]):
         """
         return self.records(path, limit=limit, **kwargs).pages()
 
-    def pull(
-        self, path: str, *, output: str | None = None, output_format: str | None = None, **kwargs: Any
-    ) -> list[Any] | dict[str, Any]:
+    def pull(self, path: str, **kwargs: Any) -> list[Any] | dict[str, Any]:
         """Pull a list to where it is wanted.
 
-        :param output: None gives the records back; else a path or ``ObjectStoragePath``, and the manifest
-            is given back
-        :param output_format: where the suffix of ``output`` does not tell
-        :param kwargs: as for :meth:`records`
+        :param kwargs: ``output`` and all else that :meth:`.Records.land` takes, and as for :meth:`records`
         """
-        return self.records(path, **kwargs).land(output=output, output_format=output_format)
+        landing = landing_options(kwargs)
+        return self.records(path, **kwargs).land(**landing)
 
     def _records(
         self,
-        pull: Pull,
+        describe: Describe,
         *,
-        limit: int | str | None = None,
         since: When | None = None,
         until: When | None = None,
+        limit: int | str | None = None,
+        walk: Walk | None = None,
+        reread: Reread | None = None,
     ) -> Records:
-        """Make records of a pull that has been described.
+        """Make records of a pull.
 
-        :param pull: walked when the records are read
+        :param describe: describes it for the time between two moments; called at once, so that a wrong
+            argument is refused, and again where another time is wanted
+        :param since: the time asked for
+        :param until: the time asked for
         :param limit: stop after so many records
-        :param since: for the manifest
-        :param until: for the manifest
+        :param walk: walks the pull, where that takes more than its pages
+        :param reread: which pulls an incremental one is made of, where the API does not filter by changes
         """
-        most = at_most(limit)
-        if since and until:
-            with airflow_errors():
-                require_order(since, until)
-        window = {name: str(value) for name, value in (("since", since), ("until", until)) if value}
-        return Records(
-            self.conn_type,
-            pull.resource,
-            lambda: self.client.pages(pull, limit=most),
-            window=window or None,
-        )
+        with airflow_errors():
+            source = Source(
+                api=self.conn_type,
+                conn_id=self.conn_id,
+                base_url=self.api.profile.base_url,
+                describe=describe,
+                # Not before it is walked: making the client may ask Airflow for the token store.
+                walk=walk or (lambda pull, **how: self.client.pages(pull, **how)),
+                reread=reread,
+            )
+        return Records(source, since=since, until=until, limit=limit)
 
     @property
     def _credentials(self) -> Credentials:
@@ -321,14 +353,3 @@ class FinauthHook(BaseHook, Generic[A]):
             "The fields are complete, but nobody has authorised the connection under this name yet: "
             f"run `finauth authorize {self.conn_id}`."
         )
-
-
-def at_most(limit: int | str | None) -> int | None:
-    """Read the argument ``limit``, which a template gives as a text.
-
-    :raises ConfigurationError: it is no whole number
-    """
-    if limit is None or limit == "":
-        return None
-    with airflow_errors():
-        return integer("limit", limit)

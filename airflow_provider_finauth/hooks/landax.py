@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.landax import Landax
+from airflow_provider_finauth.apis.reading import several
 from airflow_provider_finauth.hooks.base import FinauthHook
 from airflow_provider_finauth.runtime.errors import airflow_errors
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_finauth.apis.dates import When
+    from airflow_provider_finauth.client.paging.base import Pull
     from airflow_provider_finauth.hooks.records import Records
 
 
@@ -47,8 +49,10 @@ class LandaxHook(FinauthHook[Landax]):
 
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.entities(
+        select, expand, orderby = several(select), several(expand), several(orderby)
+
+        def describe(since: When | None, until: When | None) -> Pull:
+            return self.api.entities(
                 entity_set,
                 select=select,
                 filter=filter,
@@ -58,7 +62,8 @@ class LandaxHook(FinauthHook[Landax]):
                 until=until,
                 page_size=page_size,
             )
-        return self._records(pull, limit=limit, since=since, until=until)
+
+        return self._records(describe, since=since, until=until, limit=limit)
 
     def entity(self, entity_set: str, id: int | str) -> dict[str, Any]:
         """Read one entity.

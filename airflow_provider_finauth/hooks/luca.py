@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.luca import GRAPHQL_PATH, Luca
 from airflow_provider_finauth.apis.reading import flag, optional_flag
+from airflow_provider_finauth.client.bodies import encode_json
 from airflow_provider_finauth.client.paging.rows import Rows
-from airflow_provider_finauth.hooks.base import FinauthHook, at_most
-from airflow_provider_finauth.hooks.records import Records
+from airflow_provider_finauth.exceptions import ConfigurationError
+from airflow_provider_finauth.hooks.base import FinauthHook
 from airflow_provider_finauth.runtime.errors import airflow_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_finauth.client.paging.base import Page, Pull
+    from airflow_provider_finauth.client.paging.tally import Tally
+    from airflow_provider_finauth.client.paging.walk import OnMismatch
+    from airflow_provider_finauth.hooks.records import Records
 
 
 class LucaHook(FinauthHook[Luca]):
@@ -63,8 +67,7 @@ class LucaHook(FinauthHook[Luca]):
 
         :param limit: stop after so many
         """
-        with airflow_errors():
-            return self._records(self.api.companies(), limit=limit)
+        return self._records(lambda since, until: self.api.companies(), limit=limit)
 
     def nodes(
         self,
@@ -94,25 +97,56 @@ class LucaHook(FinauthHook[Luca]):
                 query, connection_path, variables, company_id=company, page_size=page_size, verify=verify
             )
 
-        with airflow_errors():
-            # Describing one now refuses a wrong argument before anything is asked for.
-            described(next(iter(chosen), None))
-        most = at_most(limit)
-        return Records(
-            self.conn_type, connection_path, lambda: self._over_companies(described, chosen, limit=most)
-        )
-
-    def _over_companies(
-        self, described: Callable[[str | None], Pull], chosen: list[str], *, limit: int | None
-    ) -> Iterator[Page]:
-        companies = chosen or list(self.api.company_ids)
-        if not companies and not self.api.spans_companies:
-            yield from self.client.pages(described(None), limit=limit)
-            return
-        for company in companies or [str(each["id"]) for each in self.companies()]:
-            if limit is not None and limit <= 0:
+        def walk(
+            pull: Pull,
+            *,
+            limit: int | None,
+            tally: Tally,
+            on_mismatch: OnMismatch,
+            bookmarks: bool = False,
+            resume: Mapping[str, Any] | None = None,
+        ) -> Iterator[Page]:
+            companies = chosen or list(self.api.company_ids)
+            if not companies and not self.api.spans_companies:
+                yield from self.client.pages(
+                    pull,
+                    limit=limit,
+                    tally=tally,
+                    on_mismatch=on_mismatch,
+                    bookmarks=bookmarks,
+                    resume=resume,
+                )
                 return
-            for page in self.client.pages(described(company), limit=limit):
-                if limit is not None:
-                    limit -= len(page.records)
-                yield replace(page, rows=Rows.of({"companyId": company, **node} for node in page.records))
+            if bookmarks:
+                raise ConfigurationError(
+                    "Argument 'resumable' goes on within one walk, and here each company has one of its own. "
+                    "Leave it out, or use the personal API key of one company.",
+                    field="resumable",
+                )
+            for company in companies or [str(each["id"]) for each in self.companies()]:
+                if limit is not None and limit <= 0:
+                    return
+                for page in self.client.pages(
+                    described(company), limit=limit, tally=tally, on_mismatch=on_mismatch
+                ):
+                    if limit is not None:
+                        limit -= len(page.rows)
+                    yield replace(page, rows=named_nodes(page.rows, company))
+
+        return self._records(lambda since, until: described(next(iter(chosen), None)), limit=limit, walk=walk)
+
+
+def named_nodes(rows: Rows, company: str) -> Rows:
+    """Say in each node whose it is, unless it says so itself; nothing else of its text is touched."""
+    return Rows([_with_company(bytes(text), company) for text in rows.texts])
+
+
+def _with_company(node: bytes, company: str) -> bytes:
+    if b'"companyId"' in node:
+        return encode_json({"companyId": company, **Rows([node]).records[0]})
+    members = node.removeprefix(b"{").lstrip()
+    if members == node:
+        # A null, in the place of a node that could not be read.
+        return node
+    comma = b"" if members.startswith(b"}") else b","
+    return b'{"companyId":' + encode_json(company) + comma + members

@@ -10,6 +10,7 @@ from airflow_provider_finauth.runtime.errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.apis.dates import When
+    from airflow_provider_finauth.client.paging.base import Pull
     from airflow_provider_finauth.hooks.records import Records
 
 
@@ -33,8 +34,7 @@ class OPCorporateHook(FinauthHook[OPCorporate]):
 
         :param limit: stop after so many
         """
-        with airflow_errors():
-            return self._records(self.api.accounts(), limit=limit)
+        return self._records(lambda since, until: self.api.accounts(), limit=limit)
 
     def account(self, surrogate_id: str) -> dict[str, Any]:
         """Read one account.
@@ -59,6 +59,8 @@ class OPCorporateHook(FinauthHook[OPCorporate]):
 
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.transactions(surrogate_id, since=since, until=until)
-        return self._records(pull, limit=limit, since=since, until=until)
+
+        def describe(since: When | None, until: When | None) -> Pull:
+            return self.api.transactions(surrogate_id, since=since, until=until)
+
+        return self._records(describe, since=since, until=until, limit=limit)

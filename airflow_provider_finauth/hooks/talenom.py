@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from datetime import date as Date
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_finauth.apis.dates import day
+from airflow_provider_finauth.apis.reading import several
 from airflow_provider_finauth.apis.talenom import Talenom
+from airflow_provider_finauth.apis.talenom_periods import seen_locked, spans_to_read
 from airflow_provider_finauth.hooks.base import FinauthHook
-from airflow_provider_finauth.runtime.errors import airflow_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from airflow_provider_finauth.apis.dates import When
+    from airflow_provider_finauth.client.paging.base import Pull
     from airflow_provider_finauth.hooks.records import Records
+    from airflow_provider_finauth.runtime.incremental_state import Window
 
 
 class TalenomHook(FinauthHook[Talenom]):
@@ -42,13 +48,15 @@ class TalenomHook(FinauthHook[Talenom]):
 
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.accounting_periods(
+
+        def describe(since: When | None, until: When | None) -> Pull:
+            return self.api.accounting_periods(
                 organization_number,
                 include_bookkeeping_periods=include_bookkeeping_periods,
                 page_size=page_size,
             )
-        return self._records(pull, limit=limit)
+
+        return self._records(describe, limit=limit)
 
     def vouchers(
         self,
@@ -64,10 +72,15 @@ class TalenomHook(FinauthHook[Talenom]):
     ) -> Records:
         """Pull an organisation's vouchers by voucher date; see :meth:`.apis.talenom.Talenom.vouchers`.
 
+        An incremental pull reads those of all accounting periods again that were not locked before its time,
+        and keeps what has changed since. ``since`` is the first voucher date then too.
+
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.vouchers(
+        states, categories = several(states), several(categories)
+
+        def describe(since: When | None, until: When | None) -> Pull:
+            return self.api.vouchers(
                 organization_number,
                 since=since,
                 until=until,
@@ -76,7 +89,16 @@ class TalenomHook(FinauthHook[Talenom]):
                 include_postings=include_postings,
                 page_size=page_size,
             )
-        return self._records(pull, limit=limit, since=since, until=until)
+
+        def reread(window: Window, notes: dict[str, Any]) -> Iterator[Pull]:
+            periods = self.client.records(self.api.accounting_periods(organization_number))
+            # Now, not the window's end: a run that is cleared later has a window of long ago.
+            notes["locked"] = seen_locked(periods, notes.get("locked"), datetime.now(UTC))
+            floor = Date.fromisoformat(day("since", since)) if since else None
+            for first, last in spans_to_read(notes["locked"], window.since, floor):
+                yield describe(first, last)
+
+        return self._records(describe, since=since, until=until, limit=limit, reread=reread)
 
     def general_ledger_events(
         self,
@@ -93,8 +115,9 @@ class TalenomHook(FinauthHook[Talenom]):
 
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.general_ledger_events(
+
+        def describe(since: When | None, until: When | None) -> Pull:
+            return self.api.general_ledger_events(
                 organization_number,
                 since=since,
                 until=until,
@@ -102,7 +125,8 @@ class TalenomHook(FinauthHook[Talenom]):
                 category=category,
                 page_size=page_size,
             )
-        return self._records(pull, limit=limit, since=since, until=until)
+
+        return self._records(describe, since=since, until=until, limit=limit)
 
     def account_balances(
         self,
@@ -116,9 +140,12 @@ class TalenomHook(FinauthHook[Talenom]):
 
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.account_balances(organization_number, date=date, account_numbers=account_numbers)
-        return self._records(pull, limit=limit)
+        return self._records(
+            lambda since, until: self.api.account_balances(
+                organization_number, date=date, account_numbers=account_numbers
+            ),
+            limit=limit,
+        )
 
     def sales_invoices(
         self,
@@ -135,8 +162,9 @@ class TalenomHook(FinauthHook[Talenom]):
 
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.sales_invoices(
+
+        def describe(since: When | None, until: When | None) -> Pull:
+            return self.api.sales_invoices(
                 organization_number,
                 since=since,
                 until=until,
@@ -144,4 +172,5 @@ class TalenomHook(FinauthHook[Talenom]):
                 status=status,
                 page_size=page_size,
             )
-        return self._records(pull, limit=limit, since=since, until=until)
+
+        return self._records(describe, since=since, until=until, limit=limit)

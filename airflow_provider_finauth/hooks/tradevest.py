@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.apis.tradevest import REQUESTOR_ID, Tradevest
 from airflow_provider_finauth.hooks.base import FinauthHook
-from airflow_provider_finauth.runtime.errors import airflow_errors
 
 if TYPE_CHECKING:
     import requests
@@ -58,9 +57,10 @@ class TradevestHook(FinauthHook[Tradevest]):
         :param requestor_id: instead of the connection's; an empty text sends none
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.transactions(page_size=page_size)
-        return self._records(_requested_by(pull, requestor_id), limit=limit)
+        return self._records(
+            lambda since, until: _requested_by(self.api.transactions(page_size=page_size), requestor_id),
+            limit=limit,
+        )
 
     def changelog(
         self,
@@ -77,9 +77,12 @@ class TradevestHook(FinauthHook[Tradevest]):
         :param requestor_id: instead of the connection's; an empty text sends none
         :param limit: stop after so many
         """
-        with airflow_errors():
+
+        def describe(since: When | None, until: When | None) -> Pull:
             pull = self.api.changelog(kind, since=since, until=until, page_size=page_size)
-        return self._records(_requested_by(pull, requestor_id), limit=limit, since=since, until=until)
+            return _requested_by(pull, requestor_id)
+
+        return self._records(describe, since=since, until=until, limit=limit)
 
     def entities(
         self,
@@ -97,7 +100,8 @@ class TradevestHook(FinauthHook[Tradevest]):
         :param requestor_id: instead of the connection's; an empty text sends none
         :param limit: stop after so many
         """
-        with airflow_errors():
+
+        def describe(since: When | None, until: When | None) -> Pull:
             pull = self.api.entities(
                 search_text=search_text,
                 entity_type=entity_type,
@@ -105,7 +109,9 @@ class TradevestHook(FinauthHook[Tradevest]):
                 role=role,
                 page_size=page_size,
             )
-        return self._records(_requested_by(pull, requestor_id), limit=limit)
+            return _requested_by(pull, requestor_id)
+
+        return self._records(describe, limit=limit)
 
     def customer_products(
         self, customer_id: str, *, requestor_id: str | None = None, limit: int | str | None = None
@@ -115,9 +121,10 @@ class TradevestHook(FinauthHook[Tradevest]):
         :param requestor_id: instead of the connection's; an empty text sends none
         :param limit: stop after so many
         """
-        with airflow_errors():
-            pull = self.api.customer_products(customer_id)
-        return self._records(_requested_by(pull, requestor_id), limit=limit)
+        return self._records(
+            lambda since, until: _requested_by(self.api.customer_products(customer_id), requestor_id),
+            limit=limit,
+        )
 
     def orders(
         self,
@@ -135,11 +142,14 @@ class TradevestHook(FinauthHook[Tradevest]):
         :param requestor_id: instead of the connection's; an empty text sends none
         :param limit: stop after so many
         """
-        with airflow_errors():
+
+        def describe(since: When | None, until: When | None) -> Pull:
             pull = self.api.orders(
                 customer_product_id, since=since, until=until, external_id=external_id, page_size=page_size
             )
-        return self._records(_requested_by(pull, requestor_id), limit=limit, since=since, until=until)
+            return _requested_by(pull, requestor_id)
+
+        return self._records(describe, since=since, until=until, limit=limit)
 
 
 def _requested_by(pull: Pull, requestor_id: str | None) -> Pull:

@@ -10,11 +10,14 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_finauth.client.paging.walk import OnMismatch
     from airflow_provider_finauth.hooks.base import FinauthHook
     from airflow_provider_finauth.hooks.records import Records
+    from airflow_provider_finauth.sinks.writing import Nested
 
 
 def for_xcom(value: Any) -> Any:
@@ -32,29 +35,64 @@ def for_xcom(value: Any) -> Any:
 
 
 class PullOperator(BaseOperator):
-    """Pulls records, to XCom or to a file.
+    """Pulls records, to XCom or to files.
 
     :param output: None returns the records; else a path or any ``ObjectStoragePath``, for example
         ``s3://bucket/{{ run_id }}.jsonl.gz``, and the manifest is returned. One that ends in ``/`` gets
         ``{dag_id}/{task_id}/{run_id}/{map_index}.jsonl``
-    :param output_format: ``jsonl`` or ``jsonl.gz``, where the suffix does not tell
+    :param output_format: ``jsonl``, ``csv`` or ``parquet``, and the first two with ``.gz`` or ``.zst``; where
+        the suffix does not tell
+    :param max_records_per_file: begin another file after so many records
+    :param partition_by: a member that holds a date: a folder for each
+    :param nested: how CSV and Parquet hold lists and objects: ``json``, or in Parquet ``struct``
+    :param on_mismatch: ``raise``, or ``warn`` to keep what came where a check of the pull is broken
+    :param incremental: pull what has changed since the last pull of this name, which a Variable keeps for
+        each connection and resource
+    :param overlap: how much of the time before is pulled again, for what came in late: seconds, a timedelta,
+        or a text like ``36h``; 24 hours without it
+    :param resumable: go on from the last part that is complete where a try before was cut off
     :param limit: stop after so many records
     """
 
     # Airflow's operators have a property `output` of their own, so the argument is kept under another name.
-    template_fields: Sequence[str] = ("destination", "output_format", "limit")
+    template_fields: Sequence[str] = (
+        "destination",
+        "output_format",
+        "max_records_per_file",
+        "partition_by",
+        "nested",
+        "on_mismatch",
+        "incremental",
+        "overlap",
+        "resumable",
+        "limit",
+    )
 
     def __init__(
         self,
         *,
         output: str | None = None,
         output_format: str | None = None,
+        max_records_per_file: int | str | None = None,
+        partition_by: str | None = None,
+        nested: Nested = "json",
+        on_mismatch: OnMismatch = "raise",
+        incremental: str | None = None,
+        overlap: timedelta | float | str | None = None,
+        resumable: bool | str = False,
         limit: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.destination = output
         self.output_format = output_format
+        self.max_records_per_file = max_records_per_file
+        self.partition_by = partition_by
+        self.nested = nested
+        self.on_mismatch = on_mismatch
+        self.incremental = incremental
+        self.overlap = overlap
+        self.resumable = resumable
         self.limit = limit
 
     @abstractmethod
@@ -62,7 +100,23 @@ class PullOperator(BaseOperator):
         """Begin the pull."""
 
     def execute(self, context: Context) -> Any:
-        return self.records().land(output=self.destination, output_format=self.output_format, context=context)
+        landed = self.records().land(
+            output=self.destination,
+            output_format=self.output_format,
+            max_records_per_file=self.max_records_per_file,
+            partition_by=self.partition_by,
+            nested=self.nested,
+            on_mismatch=self.on_mismatch,
+            incremental=self.incremental,
+            overlap=self.overlap,
+            resumable=self.resumable,
+            context=context,
+        )
+        if isinstance(landed, dict):
+            from airflow_provider_finauth.runtime.assets import announce
+
+            announce(context, self.outlets, landed)
+        return landed
 
 
 class RequestOperator(BaseOperator):

@@ -10,6 +10,7 @@ from airflow_provider_finauth.operators.base import PullOperator, RequestOperato
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_finauth.apis.dates import When
     from airflow_provider_finauth.hooks.oauth2api import OAuth2ApiHook
     from airflow_provider_finauth.hooks.records import Records
 
@@ -34,6 +35,11 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
     :param query_params: of the query
     :param paging: none, page_index, limit_offset, skip_top, next_link, cursor, relay or keyset
     :param paging_options: what that style takes; see the documentation of paging
+    :param since: the first moment; goes out as ``since_param``
+    :param until: the last moment; goes out as ``until_param``
+    :param since_param: the parameter by which the API filters by the time of change
+    :param until_param: the parameter for that time's end
+    :param changed_field: the member that tells when a record changed, for incremental pulls
     :param records_path: where the list lies in the answer, for example ``result.items``
     :param key: the member that names a record, for the guards against lost rows
     :param total: where the answer tells the number of all records
@@ -50,6 +56,11 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         "query_params",
         "paging",
         "paging_options",
+        "since",
+        "until",
+        "since_param",
+        "until_param",
+        "changed_field",
         "records_path",
         "key",
         "total",
@@ -67,6 +78,11 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         query_params: dict[str, Any] | None = None,
         paging: str = "none",
         paging_options: dict[str, Any] | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        since_param: str | None = None,
+        until_param: str | None = None,
+        changed_field: str | None = None,
         records_path: str | None = None,
         key: str | None = None,
         total: str | None = None,
@@ -82,6 +98,11 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         self.query_params = query_params
         self.paging = paging
         self.paging_options = paging_options
+        self.since = since
+        self.until = until
+        self.since_param = since_param
+        self.until_param = until_param
+        self.changed_field = changed_field
         self.records_path = records_path
         self.key = key
         self.total = total
@@ -97,6 +118,11 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
             params=self.query_params,
             paging=self.paging,
             paging_options=self.paging_options,
+            since=self.since,
+            until=self.until,
+            since_param=self.since_param,
+            until_param=self.until_param,
+            changed_field=self.changed_field,
             records_path=self.records_path,
             key=self.key,
             total=self.total,

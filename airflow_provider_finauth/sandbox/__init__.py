@@ -30,6 +30,7 @@ def serve(
     port: int = 8765,
     tls_port: int = 8766,
     env_file: str | Path | None = None,
+    records: int | None = None,
     until_stdin_closes: bool = False,
 ) -> None:
     """Serve all APIs on 127.0.0.1 until SIGTERM or SIGINT, and print one line when ready.
@@ -37,6 +38,7 @@ def serve(
     :param port: plain HTTP, 0 for any free port
     :param tls_port: mutual TLS, for OP Corporate alone; 0 for any free port
     :param env_file: where to write ``export AIRFLOW_CONN_…`` lines for the connections
+    :param records: how many records each API's largest lists hold; by default a few thousand
     :param until_stdin_closes: stop, too, when whoever started this process is gone
     :raises SandboxUnavailableError: the extra ``sandbox`` is not installed
     :raises OSError: a port is taken
@@ -49,4 +51,10 @@ def serve(
         )
     from airflow_provider_finauth.sandbox.server import run
 
-    run(port=port, tls_port=tls_port, env_file=env_file, until_stdin_closes=until_stdin_closes)
+    run(
+        port=port,
+        tls_port=tls_port,
+        env_file=env_file,
+        records=records,
+        until_stdin_closes=until_stdin_closes,
+    )

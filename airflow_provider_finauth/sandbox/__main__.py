@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8765, help="plain HTTP (default 8765, 0: any)")
     parser.add_argument("--tls-port", type=int, default=8766, help="mutual TLS for OP (default 8766, 0: any)")
     parser.add_argument("--env-file", help="write the connections here, as lines to `source`")
+    parser.add_argument("--records", type=int, help="how many records each API's largest lists hold")
     parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     try:
@@ -25,6 +26,7 @@ def main() -> int:
             port=arguments.port,
             tls_port=arguments.tls_port,
             env_file=arguments.env_file,
+            records=arguments.records,
             until_stdin_closes=arguments.until_stdin_closes,
         )
     except (OSError, SandboxUnavailableError) as error:

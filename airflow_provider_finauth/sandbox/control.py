@@ -12,6 +12,7 @@ from airflow_provider_finauth.sandbox.faults import Faults
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from airflow_provider_finauth.sandbox.table import Table
     from airflow_provider_finauth.sandbox.tokens import Office
 
 LOG_LENGTH = 200
@@ -59,14 +60,15 @@ class Stats:
     records_served: int = 0
     endpoints: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
-    seen: dict[str, set[Any]] = field(default_factory=dict)
+    seen: dict[str, set[int]] = field(default_factory=dict)
     log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=LOG_LENGTH))
 
     def count_records(self, endpoint: str, keys: Iterable[Any], number: int) -> None:
         """Count the records of one answer; ``keys`` tell apart those served before."""
         self.records_served += number
         self.records[endpoint] += number
-        self.seen.setdefault(endpoint, set()).update(keys)
+        # Hashes take a third of the memory.
+        self.seen.setdefault(endpoint, set()).update(map(hash, keys))
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can carry it."""
@@ -126,14 +128,19 @@ class Settings:
 
 
 class Control:
-    """Counts, faults and settings of all APIs."""
+    """Counts, faults, settings and growing lists of all APIs.
 
-    def __init__(self) -> None:
+    :param records: how many records each API's largest lists hold; by default a few thousand
+    """
+
+    def __init__(self, records: int | None = None) -> None:
+        self.records = records
         self.stats: dict[str, Stats] = {}
         self.settings: dict[str, Settings] = {}
         self.offices: dict[str, Office] = {}
         self.faults = Faults()
         self.resets: list[Any] = []
+        self.tables: dict[str, Mapping[str, Table]] = {}
 
     def add(self, api: str, defaults: Mapping[str, Any], office: Office) -> Settings:
         """Take in an API."""
@@ -151,6 +158,16 @@ class Control:
         if known not in self.stats:
             raise ValueError(f"No API {api!r}; there are {', '.join(sorted(self.stats))}.")
         return known
+
+    def table(self, api: str, name: str) -> Table:
+        """A list that can grow.
+
+        :raises ValueError: there is none
+        """
+        tables = self.tables[self.name(api)]
+        if name not in tables:
+            raise ValueError(f"No list {name!r} that grows; there are {', '.join(tables)}.")
+        return tables[name]
 
     def reset(self) -> None:
         """Forget everything that came after the start."""

@@ -9,6 +9,8 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from airflow_provider_finauth.sandbox.answer import Answer, Refusal
 from airflow_provider_finauth.sandbox.call import FORM, Call, read_call
 from airflow_provider_finauth.sandbox.control import PUBLIC_HEADERS, SECRET_MEMBERS, digest
@@ -77,7 +79,7 @@ class Endpoint:
             stats.refusals += 1
         broken = fault is not None and fault.kind in ("truncate", "invalid_json")
         if answer.rows is not None and answer.status == 200 and not broken:
-            keys = map(id, answer.rows) if answer.keys is None else answer.keys
+            keys = map(_key, answer.rows) if answer.keys is None else answer.keys
             stats.count_records(endpoint, keys, len(answer.rows))
         await _send(send, answer, call.method, truncated=fault is not None and fault.kind == "truncate")
 
@@ -152,6 +154,11 @@ def _foreign(call: Call, path: str | None = None) -> str:
     port = call.headers.get("host", "").rpartition(":")[2]
     name = "127.0.0.1" if call.headers.get("host", "").startswith("localhost") else "localhost"
     return f"{call.scheme}://{name}:{port}{call.path if path is None else path}"
+
+
+def _key(row: Any) -> int:
+    """What tells a record from others; one that has changed is another."""
+    return hash(bytes(row)) if isinstance(row, msgspec.Raw) else id(row)
 
 
 def _members(call: Call) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -12,11 +14,13 @@ from airflow_provider_finauth.sandbox.answer import Answer, Refusal
 from airflow_provider_finauth.sandbox.api import METHODS, Api
 from airflow_provider_finauth.sandbox.call import Call, Query, check_members
 from airflow_provider_finauth.sandbox.consent import is_loopback, redirect
+from airflow_provider_finauth.sandbox.table import Table
 from airflow_provider_finauth.sandbox.tokens import Grant, basic_matches, read_basic, s256
-from airflow_provider_finauth.sandbox.values import Table, moment, money, seeded, utc
+from airflow_provider_finauth.sandbox.values import moment, money, seeded, stamp, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
 CLIENT = (credentials.GENERIC_CLIENT, credentials.GENERIC_SECRET)
 USER = (credentials.GENERIC_USER, credentials.GENERIC_PASSWORD)
@@ -41,7 +45,18 @@ def _items() -> list[dict[str, Any]]:
     ]
 
 
-ITEMS = Table(_items)
+def _another_item(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
+    # However many there are, the last one was changed before October ended.
+    apart = min(600, 300 * 86_400 // (count // 3 + 1))
+    return {"id": n + 1, "name": f"Item {n + 1}", "updatedAt": moment(utc(2026), (n // 3) * apart)}
+
+
+def _touched_item(at: datetime, new: bool) -> dict[str, Any]:
+    return {"updatedAt": stamp(at)}
+
+
+_changed = itemgetter("updatedAt")
+ITEMS = Table(_items, vary=_another_item, touch=_touched_item, order=_changed)
 
 
 class Generic(Api):
@@ -54,6 +69,8 @@ class Generic(Api):
     name = "generic"
     prefix = "/generic"
     defaults: ClassVar[dict[str, Any]] = {"expires_in": 3600, "body_encoding": "form", "rotate_refresh": True}
+    growing: ClassVar[dict[str, Table]] = {"items": ITEMS}
+    largest = ("items",)
 
     def endpoints(self) -> Iterator[tuple[str, str, str, Callable[[Call], Answer]]]:
         yield "token", "POST", "/oauth2/token", self.token
@@ -171,10 +188,10 @@ class Generic(Api):
             start = int(base64.urlsafe_b64decode(cursor)) if cursor else 0
         except (ValueError, binascii.Error):
             raise self._bad("cursor is not valid") from None
-        rows = ITEMS.raw[start : start + size]
+        rows = list(ITEMS.raw[start : start + size])
         following = start + size
         after = base64.urlsafe_b64encode(str(following).encode()).decode()
-        return Answer(body={"data": rows, "cursor": after if following < len(ITEMS.raw) else None}, rows=rows)
+        return Answer(body={"data": rows, "cursor": after if following < len(ITEMS) else None}, rows=rows)
 
     def pages(self, call: Call) -> Answer:
         """By page number, from 0, with totals."""
@@ -182,8 +199,8 @@ class Generic(Api):
         query = Query(call, self._bad, ("pageIndex", "pageSize"))
         size = query.integer("pageSize", 100, minimum=1, maximum=1000)
         index = query.integer("pageIndex")
-        rows = ITEMS.raw[index * size : (index + 1) * size]
-        total = len(ITEMS.raw)
+        rows = list(ITEMS.raw[index * size : (index + 1) * size])
+        total = len(ITEMS)
         body = {"results": rows, "pageIndex": index, "pageCount": -(-total // size), "rowCount": total}
         return Answer(body=body, rows=rows)
 
@@ -192,8 +209,8 @@ class Generic(Api):
         self._enter(call)
         query = Query(call, self._bad, ("limit", "offset"))
         start = query.integer("offset")
-        rows = ITEMS.raw[start : start + query.integer("limit", 100, minimum=1, maximum=1000)]
-        return Answer(body={"items": rows, "total": len(ITEMS.raw)}, rows=rows)
+        rows = list(ITEMS.raw[start : start + query.integer("limit", 100, minimum=1, maximum=1000)])
+        return Answer(body={"items": rows, "total": len(ITEMS)}, rows=rows)
 
     def links(self, call: Call) -> Answer:
         """By a link to the next page in the body."""
@@ -201,9 +218,9 @@ class Generic(Api):
         query = Query(call, self._bad, ("start", "limit"))
         start = query.integer("start")
         size = query.integer("limit", 100, minimum=1, maximum=1000)
-        rows = ITEMS.raw[start : start + size]
+        rows = list(ITEMS.raw[start : start + size])
         body: dict[str, Any] = {"value": rows}
-        if start + size < len(ITEMS.raw):
+        if start + size < len(ITEMS):
             body["next"] = f"{call.origin}{call.path}?{urlencode({'start': start + size, 'limit': size})}"
         return Answer(body=body, rows=rows)
 
@@ -213,8 +230,8 @@ class Generic(Api):
         query = Query(call, self._bad, ("since", "limit"))
         since = query.moment("since") or ""
         size = query.integer("limit", 100, minimum=1, maximum=1000)
-        chosen = ITEMS.select(since, lambda row: row["updatedAt"] >= since)[:size]
-        rows = [ITEMS.raw[number] for number in chosen]
+        start = bisect.bisect_left(ITEMS.rows, since, key=_changed)
+        rows = list(ITEMS.raw[start : start + size])
         return Answer(body=rows, rows=rows)
 
     def echo(self, call: Call) -> Answer:

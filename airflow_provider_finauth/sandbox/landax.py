@@ -10,14 +10,14 @@ from airflow_provider_finauth.sandbox import credentials
 from airflow_provider_finauth.sandbox.answer import Answer, Refusal
 from airflow_provider_finauth.sandbox.api import Api
 from airflow_provider_finauth.sandbox.call import Call, Query, check_members
-from airflow_provider_finauth.sandbox.landax_data import EXPANSIONS, MODELS
+from airflow_provider_finauth.sandbox.landax_data import EXPANSIONS, GROWING, MODELS
 from airflow_provider_finauth.sandbox.odata import ODataError, parse_filter, parse_names, parse_order
 from airflow_provider_finauth.sandbox.tokens import Grant, read_basic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from airflow_provider_finauth.sandbox.values import Table
+    from airflow_provider_finauth.sandbox.table import Table
 
 CAP = 1000
 VERSIONS = (20, 24, 25, 28, 32)
@@ -45,6 +45,8 @@ class Landax(Api):
         "content_polls": 2,
         "honour_skip": True,
     }
+    growing = GROWING
+    largest = ("Incidents",)
 
     def __init__(self, control: Any) -> None:
         super().__init__(control)
@@ -167,7 +169,7 @@ class Landax(Api):
 
     @staticmethod
     def _row(table: Table, key: str) -> dict[str, Any]:
-        if not 1 <= int(key) <= len(table.rows):
+        if not 1 <= int(key) <= len(table):
             raise Refusal(404)
         return table.rows[int(key) - 1]
 
@@ -182,32 +184,32 @@ class Landax(Api):
             raise Refusal(405)
         if key is not None:
             return Answer(body={**self._row(table, key), **members})
-        return Answer(201, {**dict.fromkeys(table.rows[0]), **members, "Id": len(table.rows) + 1})
+        return Answer(201, {**dict.fromkeys(table.rows[0]), **members, "Id": len(table) + 1})
 
     def _list(self, call: Call, version: int, model: str, table: Table) -> Answer:
         # The other dialect's names are not refused but overlooked, which is how pulls came to end at 1000.
         standard = "/odata/" in call.path
         dollar = "$" if standard or version <= 25 else ""
         query = Query(call, self._bad)
-        fields = table.rows[0]
+        everything, fields = table.rows, table.rows[0]
         condition = query.text(f"{dollar}filter")
         order = query.text(f"{dollar}orderby")
         select = query.text(f"{dollar}select")
         expand = query.text(f"{dollar}expand")
-        chosen = None
+        chosen: Sequence[int] | None = None
         if condition is not None:
             test = parse_filter(condition, fields)
             chosen = table.select(condition, test)
         if order is not None:
-            chosen = list(range(len(table.rows))) if chosen is None else chosen
+            chosen = range(len(table)) if chosen is None else chosen
             for name, descending in reversed(parse_order(order, fields)):
                 chosen = sorted(
                     chosen,
                     # Empty values come first; the key is used before the loop goes on.
-                    key=lambda n: (table.rows[n][name] is not None, table.rows[n][name] or 0),
+                    key=lambda n: ((value := everything[n][name]) is not None, value or 0),
                     reverse=descending,
                 )
-        total = len(table.rows) if chosen is None else len(chosen)
+        total = len(table) if chosen is None else len(chosen)
 
         other = dollar == "" and (query.text("from") or query.text("count"))
         skip_name, top_name = ("from", "count") if other else (f"{dollar}skip", f"{dollar}top")
@@ -216,9 +218,11 @@ class Landax(Api):
         size = min(top, CAP)
         places = range(skip, min(skip + size, total))
         numbers = [place if chosen is None else chosen[place] for place in places]
-        rows: list[Any] = [table.raw[number] for number in numbers]
-        if select is not None or expand is not None:
-            rows = [self._shape(table.rows[number], select, expand) for number in numbers]
+        if select is None and expand is None:
+            raw = table.raw
+            rows: list[Any] = [raw[number] for number in numbers]
+        else:
+            rows = [self._shape(everything[number], select, expand) for number in numbers]
 
         body: dict[str, Any] = {"value": rows}
         if standard:

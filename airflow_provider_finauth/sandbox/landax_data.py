@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from airflow_provider_finauth.sandbox.table import Table
 from airflow_provider_finauth.sandbox.values import (
     NORWEGIAN_COMPANIES,
     NORWEGIAN_PEOPLE,
-    Table,
     identifier,
     moment,
     norwegian_number,
     seeded,
+    stamp,
     utc,
 )
 
@@ -53,6 +55,27 @@ def incidents() -> list[dict[str, Any]]:
         row.update((f"Tag{tag}", None) for tag in range(1, 13))
         found.append(row)
     return found
+
+
+def another_incident(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
+    """What tells the n-th of so many incidents from the one that it is made of."""
+    happened = n * SPAN // count
+    changed = moment(START, min(SPAN - 1, happened + 600 + n * 104_729 % 2_000_000))
+    return {
+        "Id": n + 1,
+        "Guid": f"{n:08x}{row['Guid'][8:]}",
+        "Number": f"{2023 + happened * 4 // SPAN}-{n + 1}",
+        "IncidentDateTime": moment(START, happened),
+        "RegisteredDateTime": moment(START, happened + 600),
+        "ChangedDateTime": changed,
+        "ClosedDate": row["ClosedDate"] and changed[:10],
+    }
+
+
+def touched_incident(at: datetime, new: bool) -> dict[str, Any]:
+    """What an incident tells about when it came in, or was changed."""
+    changed = {"ChangedDateTime": stamp(at)}
+    return {"IncidentDateTime": stamp(at), "RegisteredDateTime": stamp(at), **changed} if new else changed
 
 
 def coworkers() -> list[dict[str, Any]]:
@@ -146,7 +169,7 @@ def documents() -> list[dict[str, Any]]:
 
 
 MODELS = {
-    "Incidents": Table(incidents),
+    "Incidents": Table(incidents, vary=another_incident, touch=touched_incident),
     "Coworkers": Table(coworkers),
     "Departments": Table(departments),
     "Projects": Table(projects),
@@ -161,3 +184,4 @@ EXPANSIONS = {
     "Responsible": ("ResponsibleCoworkerId", "Coworkers"),
     "Coworker": ("CoworkerId", "Coworkers"),
 }
+GROWING = {"Incidents": MODELS["Incidents"]}

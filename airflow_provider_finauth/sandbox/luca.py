@@ -8,6 +8,7 @@ from airflow_provider_finauth.sandbox import credentials
 from airflow_provider_finauth.sandbox.answer import Answer, Refusal
 from airflow_provider_finauth.sandbox.api import Api
 from airflow_provider_finauth.sandbox.luca_consent import LucaConsent, label
+from airflow_provider_finauth.sandbox.luca_data import GROWING
 from airflow_provider_finauth.sandbox.luca_graphql import Visitor, answer
 from airflow_provider_finauth.sandbox.luca_legacy import LegacyFlow
 from airflow_provider_finauth.sandbox.luca_oauth21 import RESOURCE_METADATA, OAuth21Flow
@@ -40,17 +41,14 @@ class Luca(Api):
         "refresh_ends_access": True,
         "over_max": "clamp",
     }
+    growing = GROWING
+    largest = ("saleInvoices/0",)
 
     def __init__(self, control: Any) -> None:
         super().__init__(control)
         consent = LucaConsent(self.office, self.settings)
         self._legacy = LegacyFlow(consent)
         self._oauth21 = OAuth21Flow(consent, control)
-        self.reset()
-
-    def reset(self) -> None:
-        super().reset()
-        self._new_invoices: dict[int, list[dict[str, Any]]] = {}
 
     def endpoints(self) -> Iterator[tuple[str, str, str, Callable[[Call], Answer]]]:
         yield from self._legacy.endpoints()
@@ -61,7 +59,7 @@ class Luca(Api):
         refuse = self.settings["over_max"] == "refuse"
         authorization = call.headers.get("authorization")
         if authorization == f"Bearer {credentials.LUCA_API_KEY}":
-            return Visitor([0], 0, True, refuse, self._new_invoices)
+            return Visitor([0], 0, True, refuse)
         token = self.office.bearer(authorization)
         if token is None:
             metadata = f"{call.origin}{self.prefix}{RESOURCE_METADATA}"
@@ -73,7 +71,7 @@ class Luca(Api):
             )
         scopes = token.grant.scope.split()
         may_write = "accounting.write" in scopes or "accounting" in scopes
-        return Visitor(token.grant.details["companies"], None, may_write, refuse, self._new_invoices)
+        return Visitor(token.grant.details["companies"], None, may_write, refuse)
 
     def graphql(self, call: Call) -> Answer:
         """A document; the answer is labelled HTML unless JSON is asked for."""

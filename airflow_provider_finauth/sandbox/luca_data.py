@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import string
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
+from airflow_provider_finauth.sandbox.table import Table
 from airflow_provider_finauth.sandbox.values import (
     NORWEGIAN_COMPANIES,
     NORWEGIAN_PEOPLE,
     TODAY,
-    Table,
     day,
     norwegian_number,
     seeded,
+    stamp,
 )
 
 FIRST_DAY = date(2023, 1, 1)
@@ -137,15 +138,34 @@ def _journal(rng: Any, company: int, number: int, booked: str, total: int) -> di
 
 def journals(company: int) -> list[dict[str, Any]]:
     """Journals of the invoices, newest first."""
-    return [row["bookkeepingJournal"] for row in INVOICES[company].rows if row["bookkeepingJournal"]]
+    return [row["bookkeepingJournal"] for row in INVOICES[company].kept if row["bookkeepingJournal"]]
 
 
-def _tables(make: Any) -> list[Table]:
-    return [Table(partial(make, number)) for number in range(len(_COMPANIES))]
+def another_invoice(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
+    """What tells the n-th of so many sale invoices, newest first, from the one that it is made of."""
+    days = (count - 1 - n) * DAYS // count
+    sent = day(FIRST_DAY, days)
+    return {
+        "id": f"{row['id']}{n:x}",
+        "invoiceNumber": None if row["draft"] else 1000 + count - n,
+        "invoiceDate": sent,
+        "dueDate": day(FIRST_DAY, days + 14),
+        "sentAt": None if row["draft"] else f"{sent}T09:00:00Z",
+    }
+
+
+def touched_invoice(at: datetime, new: bool) -> dict[str, Any]:
+    """What a sale invoice tells about when it was written; it does not tell when it was changed."""
+    return {"invoiceDate": stamp(at)[:10], "sentAt": stamp(at)} if new else {"paid": True}
+
+
+def _tables(make: Any, **more: Any) -> list[Table]:
+    return [Table(partial(make, number), **more) for number in range(len(_COMPANIES))]
 
 
 COMPANIES = Table(companies)
 CUSTOMERS = _tables(customers)
 PRODUCTS = _tables(products)
-INVOICES = _tables(invoices)
+INVOICES = _tables(invoices, vary=another_invoice, touch=touched_invoice, newest_first=True)
 JOURNALS = _tables(journals)
+GROWING = {f"saleInvoices/{number}": table for number, table in enumerate(INVOICES)}

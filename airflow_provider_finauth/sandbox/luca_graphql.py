@@ -13,6 +13,8 @@ from graphql import GraphQLError, GraphQLSchema, build_schema, execute, parse, v
 from airflow_provider_finauth.sandbox import luca_data as data
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graphql import DocumentNode
 
 MAX_PAGE = 100
@@ -67,7 +69,6 @@ class Visitor:
 
     :param companies: positions of the companies that the consent or key covers
     :param bound: the company of a personal key, which may leave ``companyId`` out
-    :param new_invoices: invoices that came in since the start, newest first, by company
     :param arriving: invoices that come in before the next list is read
     """
 
@@ -75,7 +76,6 @@ class Visitor:
     bound: int | None
     may_write: bool
     refuse_large_pages: bool
-    new_invoices: dict[int, list[dict[str, Any]]]
     arriving: int = 0
     served: list[tuple[str, str]] = field(default_factory=list)
 
@@ -91,17 +91,13 @@ class Visitor:
                 return number
         raise problem("There is no access to this company", "FORBIDDEN")
 
-    def invoices(self, company: int) -> list[dict[str, Any]]:
-        """All invoices of a company, newest first."""
-        return self.new_invoices.get(company, []) + data.INVOICES[company].rows
 
-    def add_invoice(self, company: int, **values: Any) -> dict[str, Any]:
-        """Take in a new invoice."""
-        new = self.new_invoices.setdefault(company, [])
-        template = data.INVOICES[company].rows[0]
-        row = {**template, "id": f"new{company}{len(new):x}", **values}
-        new.insert(0, row)
-        return row
+def add_invoice(company: int, **values: Any) -> dict[str, Any]:
+    """Take in a new invoice."""
+    table = data.INVOICES[company]
+    row = {**table.kept[0], "id": f"new{company}{len(table):x}", **values}
+    table.insert(row)
+    return row
 
 
 def problem(message: str, code: str, **extensions: Any) -> GraphQLError:
@@ -121,7 +117,7 @@ def _position(cursor: str) -> int:
         raise problem("The cursor is not valid", "BAD_REQUEST") from None
 
 
-def connection(visitor: Visitor, kind: str, rows: list[dict[str, Any]], paging: dict[str, Any]) -> Any:
+def connection(visitor: Visitor, kind: str, rows: Sequence[dict[str, Any]], paging: dict[str, Any]) -> Any:
     """A page of a Relay connection."""
     first, last = paging.get("first"), paging.get("last")
     for size in (first, last):
@@ -150,7 +146,7 @@ def connection(visitor: Visitor, kind: str, rows: list[dict[str, Any]], paging: 
     }
 
 
-def _find(rows: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
+def _find(rows: Sequence[dict[str, Any]], wanted: str) -> dict[str, Any]:
     for row in rows:
         if row["id"] == wanted:
             return row
@@ -170,12 +166,12 @@ def _sale_invoices(_: Any, info: Any, companyId: str | None = None, **paging: An
     company = info.context.company(companyId)
     while info.context.arriving:
         info.context.arriving -= 1
-        info.context.add_invoice(company)
-    return connection(info.context, "saleInvoice", info.context.invoices(company), paging)
+        add_invoice(company)
+    return connection(info.context, "saleInvoice", data.INVOICES[company].rows, paging)
 
 
 def _sale_invoice(_: Any, info: Any, id: str, companyId: str | None = None) -> Any:
-    return _find(info.context.invoices(info.context.company(companyId)), id)
+    return _find(data.INVOICES[info.context.company(companyId)].rows, id)
 
 
 def _list_of(kind: str, tables: Any) -> Any:
@@ -211,12 +207,12 @@ def _create(_: Any, info: Any, input: dict[str, Any], companyId: str | None = No
         "paid": False,
     }
     values |= {"saleCustomer": buyer, "invoiceDate": input["invoiceDate"], "bookkeepingJournal": None}
-    return {"saleInvoice": info.context.add_invoice(company, **values)}
+    return {"saleInvoice": add_invoice(company, **values)}
 
 
 def _send(_: Any, info: Any, id: str, companyId: str | None = None) -> Any:
     company = _writable(info, companyId)
-    row = _find(info.context.invoices(company), id)
+    row = _find(data.INVOICES[company].rows, id)
     return {"saleInvoice": {**row, "draft": False, "finalized": True, "sentAt": "2026-11-01T09:00:00Z"}}
 
 

@@ -75,6 +75,16 @@ class RunningSandbox:
         changed: dict[str, Any] = answer[api]
         return changed
 
+    def records(self, api: str, name: str, **options: Any) -> dict[str, Any]:
+        """Let rows of a list come in or change; see ``sandbox/growth.py`` for the options.
+
+        :param name: for example ``Incidents``; docs/sandbox.md has the names
+        :return: ``records``, how many there are now, and the rows that were ``added`` and ``changed``
+        :raises ValueError: an unknown list or option, or a list that does not do such a thing
+        """
+        answer: dict[str, Any] = self._control("POST", "records", {"api": api, "list": name, **options})
+        return answer
+
     def _control(self, method: str, path: str, body: Any = None) -> Any:
         request = Request(  # noqa: S310  # the address is our own
             f"{self.url}/_sandbox/{path}",
@@ -101,11 +111,12 @@ def _read_environment(env_file: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running_sandbox(*, start_timeout: float = 60.0) -> Iterator[RunningSandbox]:
+def running_sandbox(*, records: int | None = None, start_timeout: float = 60.0) -> Iterator[RunningSandbox]:
     """Start a sandbox on free ports in a process of its own, and stop it at the end.
 
     A process, since a client under test that holds the interpreter's lock would slow a server beside it.
 
+    :param records: how many records each API's largest lists hold; by default a few thousand
     :param start_timeout: seconds to wait until it is ready
     :raises RuntimeError: it did not start; the text says what it printed
     """
@@ -115,6 +126,8 @@ def running_sandbox(*, start_timeout: float = 60.0) -> Iterator[RunningSandbox]:
     with tempfile.TemporaryDirectory(prefix="finauth-sandbox-") as folder:
         env_file = Path(folder) / "connections.env"
         command = [sys.executable, "-m", "airflow_provider_finauth.sandbox", "--port=0", "--tls-port=0"]
+        if records is not None:
+            command.append(f"--records={records}")
         process = subprocess.Popen(  # noqa: S603  # our own module
             [*command, "--env-file", str(env_file), "--until-stdin-closes"],
             stdin=subprocess.PIPE,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
 from airflow_provider_finauth.sandbox.certificates import make_certificates
@@ -23,12 +23,14 @@ from airflow_provider_finauth.sandbox.control import Control
 from airflow_provider_finauth.sandbox.credentials import connections, write_environment
 from airflow_provider_finauth.sandbox.faults import Fault
 from airflow_provider_finauth.sandbox.generic import Generic
+from airflow_provider_finauth.sandbox.growth import Growth
 from airflow_provider_finauth.sandbox.landax import Landax
 from airflow_provider_finauth.sandbox.luca import Luca
 from airflow_provider_finauth.sandbox.opcorporate import OPCorporate
 from airflow_provider_finauth.sandbox.running import READY, running_sandbox
 from airflow_provider_finauth.sandbox.talenom import Talenom
 from airflow_provider_finauth.sandbox.tradevest import Tradevest
+from airflow_provider_finauth.sandbox.values import ENCODER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,11 +92,21 @@ def _control_routes(control: Control) -> list[BaseRoute]:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse({api: control.settings[control.name(api)].as_dict() for api in told})
 
+    async def records(request: Request) -> Response:
+        try:
+            told = json.loads(await request.body())
+            table = control.table(str(told.pop("api", None)), str(told.pop("list", None)))
+            done = Growth.read(told).apply(table)
+        except (TypeError, ValueError, AttributeError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return Response(ENCODER.encode(done), media_type="application/json")
+
     return [
         Route("/_sandbox/stats", stats, methods=["GET"]),
         Route("/_sandbox/reset", reset, methods=["POST"]),
         Route("/_sandbox/faults", faults, methods=["POST"]),
         Route("/_sandbox/settings", settings, methods=["POST"]),
+        Route("/_sandbox/records", records, methods=["POST"]),
     ]
 
 
@@ -125,7 +137,14 @@ def _config(routes: list[BaseRoute], **more: Any) -> uvicorn.Config:
     )
 
 
-def run(*, port: int, tls_port: int, env_file: str | Path | None, until_stdin_closes: bool) -> None:
+def run(
+    *,
+    port: int,
+    tls_port: int,
+    env_file: str | Path | None,
+    records: int | None,
+    until_stdin_closes: bool,
+) -> None:
     """Serve until told to stop; see :func:`airflow_provider_finauth.sandbox.serve`."""
     with _bind(port, "--port") as plain, _bind(tls_port, "--tls-port") as secure:
         url = f"http://{ADDRESS}:{plain.getsockname()[1]}"
@@ -136,7 +155,7 @@ def run(*, port: int, tls_port: int, env_file: str | Path | None, until_stdin_cl
             holder = nullcontext(path.with_name(path.name + ".tls"))
         with holder as folder:
             certificates = make_certificates(Path(folder))
-            control = Control()
+            control = Control(records)
             bank = OPCorporate(control)
             others = [api(control) for api in (Talenom, Landax, Tradevest, Luca, Generic)]
             servers = [

@@ -14,11 +14,11 @@ from airflow_provider_finauth.sandbox.tokens import Grant
 from airflow_provider_finauth.sandbox.values import cents, seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import msgspec
 
-    from airflow_provider_finauth.sandbox.values import Table
+    from airflow_provider_finauth.sandbox.table import Table
 
 VOUCHER_NAMES = (
     "id", "dateFrom", "dateTo", "category", "voucherState", "pageIndex", "pageSize", "includePostings",
@@ -38,6 +38,8 @@ class Talenom(Api):
     name = "talenom"
     prefix = "/talenom"
     defaults: ClassVar[dict[str, Any]] = {"expires_in": 3600, "page_numbering": "index"}
+    growing = data.GROWING
+    largest = ("vouchers/14222", "general-ledger-events/14222", "invoices/14222")
 
     def endpoints(self) -> Iterator[tuple[str, str, str, Callable[[Call], Answer]]]:
         yield "token", "POST", "/api/b2b/oauth2/v1.0/token", self.token
@@ -113,7 +115,9 @@ class Talenom(Api):
         telemetry = uuid.UUID(int=seeded(sentence).getrandbits(128)).hex
         return Refusal(400, {"error": sentence, "code": "BadRequest", "telemetryId": telemetry})
 
-    def _page(self, query: Query, table: Table, chosen: list[int] | None, required: bool = False) -> Answer:
+    def _page(
+        self, query: Query, table: Table, chosen: Sequence[int] | None, required: bool = False
+    ) -> Answer:
         """One page in Talenom's envelope."""
         size = query.integer("pageSize", 100, minimum=1, maximum=10_000, required=required)
         index = query.integer("pageIndex", required=required)
@@ -143,7 +147,7 @@ class Talenom(Api):
             chosen = chosen[::-1]
         return self._page(query, table, chosen)
 
-    def _voucher_choice(self, call: Call) -> tuple[Query, Table, list[int] | None]:
+    def _voucher_choice(self, call: Call) -> tuple[Query, Table, Sequence[int] | None]:
         organization = self._enter(call)
         query = Query(call, self._bad, VOUCHER_NAMES)
         since, until = query.day("dateFrom"), query.day("dateTo")
@@ -238,7 +242,7 @@ class Talenom(Api):
             "number": query.text("invoiceNumber") and query.integer("invoiceNumber"),
         }
         table = data.INVOICES[organization]
-        chosen = table.select(
+        chosen: Sequence[int] = table.select(
             (kind, since, until, status, *numbers.values()),
             lambda row: (
                 (since is None or row[kind][:10] >= since)
@@ -270,13 +274,14 @@ class Talenom(Api):
         return Answer(201, {**members, "id": organization * 1000 + 999, "rowVersion": "AAAAAAAC000003E7"})
 
     @staticmethod
-    def _limited(query: Query, table: Table, chosen: list[int] | None) -> Answer:
+    def _limited(query: Query, table: Table, chosen: Sequence[int] | None) -> Answer:
         limit = query.integer("limit", 100, minimum=1, maximum=1000)
         rows = _rows(table, chosen, query.integer("offset"), limit)
         return Answer(body=rows, rows=rows)
 
 
-def _rows(table: Table, chosen: list[int] | None, start: int, size: int) -> list[msgspec.Raw]:
+def _rows(table: Table, chosen: Sequence[int] | None, start: int, size: int) -> list[msgspec.Raw]:
+    raw = table.raw
     if chosen is None:
-        return table.raw[start : start + size]
-    return [table.raw[number] for number in chosen[start : start + size]]
+        return list(raw[start : start + size])
+    return [raw[number] for number in chosen[start : start + size]]

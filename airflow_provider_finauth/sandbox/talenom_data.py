@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from airflow_provider_finauth.sandbox.table import Table, View
 from airflow_provider_finauth.sandbox.values import (
     FINNISH_COMPANIES,
     FINNISH_PEOPLE,
     TODAY,
-    Table,
     cents,
     day,
     moment,
     money,
     seeded,
+    stamp,
     utc,
 )
 
@@ -209,27 +210,108 @@ def contacts(organization: int) -> list[dict[str, Any]]:
     ]
 
 
-def without_postings(organization: int) -> list[dict[str, Any]]:
-    """The vouchers as a list shows them by default."""
-    return [
-        {name: value for name, value in voucher.items() if name != "postings"}
-        for voucher in VOUCHERS[organization].rows
-    ]
+def another_voucher(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
+    """What tells the n-th of so many vouchers from the one that it is made of."""
+    organization = row["organizationNumber"]
+    days = n * DAYS // count
+    start, seconds = utc(2022), days * 86400 + 25_000 + n * 7919 % 45_000
+    later = 60 + n * 104_729 % (20 * 86400)
+    voucher = organization * 100_000_000 + n + 1
+    updated = moment(start, seconds + later)
+    return {
+        "id": voucher,
+        "number": n + 1,
+        "voucherDate": day(FIRST_DAY, days),
+        "createdDateUtc": moment(start, seconds),
+        "updatedDateUtc": updated,
+        "approvedDateUtc": row["approvedDateUtc"] and moment(start, seconds + later // 2),
+        "lockedDateUtc": row["lockedDateUtc"] and updated,
+        "deletedDateUtc": row["deletedDateUtc"] and updated,
+        "rowVersion": f"AAAAAAAA{voucher:08X}",
+        "postings": [{**each, "id": voucher * 10 + line} for line, each in enumerate(row["postings"], 1)],
+    }
 
 
-def without_months(organization: int) -> list[dict[str, Any]]:
-    """The accounting periods as a list shows them by default."""
-    return [{**period, "bookkeepingPeriods": None} for period in PERIODS[organization].rows]
+def touched_voucher(at: datetime, new: bool) -> dict[str, Any]:
+    """What a voucher tells about when it came in, or was changed."""
+    if not new:
+        return {"updatedDateUtc": stamp(at)}
+    return {
+        "voucherDate": stamp(at)[:10],
+        "voucherState": "Accepted",
+        "createdDateUtc": stamp(at),
+        "updatedDateUtc": stamp(at),
+        "approvedDateUtc": stamp(at),
+        "lockedDateUtc": None,
+        "deletedDateUtc": None,
+    }
 
 
-def _tables(make: Any) -> dict[int, Table]:
-    return {number: Table(partial(make, number)) for number in ORGANIZATIONS}
+def another_event(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
+    """What tells the n-th of so many ledger events from the one that it is made of."""
+    organization, _ = divmod(row["id"], 1_000_000)
+    return {
+        "id": organization * 100_000_000 + n + 1,
+        "voucherId": organization * 100_000_000 + n // 2 + 1,
+        "voucherDate": day(FIRST_DAY, n * DAYS // count),
+    }
+
+
+def touched_event(at: datetime, new: bool) -> dict[str, Any]:
+    """What a ledger event tells about when it was booked."""
+    return {"voucherDate": stamp(at)[:10]} if new else {}
+
+
+def another_invoice(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
+    """What tells the n-th of so many sales invoices from the one that it is made of."""
+    organization = row["organizationNumber"]
+    days = n * DAYS // count
+    start, seconds = utc(2022), days * 86400 + 20_000 + n * 7919 % 40_000
+    booked = day(FIRST_DAY, days)
+    return {
+        "id": organization * 100_000_000 + n + 1,
+        "rowVersion": f"AAAAAAAB{n:08X}",
+        "number": 1000 + n,
+        "voucherNumber": n + 1,
+        "date": booked,
+        "dueDate": day(FIRST_DAY, days + 14),
+        "createdDateUtc": moment(start, seconds),
+        "updatedDateUtc": moment(start, seconds + 60 + n * 104_729 % 500_000),
+        "approvedDate": booked,
+        "sentDate": day(FIRST_DAY, days + 1),
+    }
+
+
+def touched_invoice(at: datetime, new: bool) -> dict[str, Any]:
+    """What a sales invoice tells about when it came in, or was changed."""
+    if not new:
+        return {"updatedDateUtc": stamp(at)}
+    written = stamp(at)[:10]
+    return {"date": written, "createdDateUtc": stamp(at), "updatedDateUtc": stamp(at), "sentDate": written}
+
+
+def _without_postings(_: int, voucher: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in voucher.items() if name != "postings"}
+
+
+def _without_months(_: int, period: dict[str, Any]) -> dict[str, Any]:
+    return {**period, "bookkeepingPeriods": None}
+
+
+def _tables(make: Any, **more: Any) -> dict[int, Table]:
+    return {number: Table(partial(make, number), **more) for number in ORGANIZATIONS}
 
 
 PERIODS = _tables(periods)
-PLAIN_PERIODS = _tables(without_months)
-VOUCHERS = _tables(vouchers)
-PLAIN_VOUCHERS = _tables(without_postings)
-EVENTS = _tables(events)
-INVOICES = _tables(invoices)
+VOUCHERS = _tables(vouchers, vary=another_voucher, touch=touched_voucher)
+# As a list shows them by default.
+PLAIN_PERIODS: dict[int, Table] = {n: View(table, _without_months) for n, table in PERIODS.items()}
+PLAIN_VOUCHERS: dict[int, Table] = {n: View(table, _without_postings) for n, table in VOUCHERS.items()}
+EVENTS = _tables(events, vary=another_event, touch=touched_event)
+INVOICES = _tables(invoices, vary=another_invoice, touch=touched_invoice)
 CONTACTS = _tables(contacts)
+GROWING = {
+    f"{name}/{number}": table
+    for name, tables in (("vouchers", VOUCHERS), ("general-ledger-events", EVENTS), ("invoices", INVOICES))
+    for number, table in tables.items()
+}

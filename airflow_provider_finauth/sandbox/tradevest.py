@@ -13,11 +13,12 @@ from airflow_provider_finauth.sandbox import tradevest_data as data
 from airflow_provider_finauth.sandbox.answer import Answer, Refusal
 from airflow_provider_finauth.sandbox.api import Api
 from airflow_provider_finauth.sandbox.call import Call, Query, check_members
+from airflow_provider_finauth.sandbox.table import Table
 from airflow_provider_finauth.sandbox.tokens import Grant
-from airflow_provider_finauth.sandbox.values import Table, seeded
+from airflow_provider_finauth.sandbox.values import seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 ENTITY_NAMES = ("searchText", "entityType", "entityStatus", "role", "limit", "cursor")
 CHANGELOG_NAMES = ("limit", "cursor", "orderDirection", "startDate", "endDate")
@@ -38,6 +39,8 @@ class Tradevest(Api):
     name = "tradevest"
     prefix = "/tradevest"
     defaults: ClassVar[dict[str, Any]] = {"expires_in": 3600, "end": "null"}
+    growing = data.GROWING
+    largest = ("transactions", "entities-changelog")
 
     def __init__(self, control: Any) -> None:
         super().__init__(control)
@@ -129,12 +132,15 @@ class Tradevest(Api):
         kept = list(rows)
         return Answer(body={"data": kept}, rows=kept)
 
-    def _page(self, query: Query, table: Table, chosen: list[int] | None, required: bool = False) -> Answer:
+    def _page(
+        self, query: Query, table: Table, chosen: Sequence[int] | None, required: bool = False
+    ) -> Answer:
         """One page and the cursor of the next."""
         size = query.integer("limit", 20, minimum=1, maximum=1000, required=required)
         start = self._position(query.text("cursor"))
-        numbers: Any = range(len(table.rows)) if chosen is None else chosen
-        rows = [table.raw[number] for number in numbers[start : start + size]]
+        numbers: Sequence[int] = range(len(table)) if chosen is None else chosen
+        raw = table.raw
+        rows = [raw[number] for number in numbers[start : start + size]]
         pagination: dict[str, Any] = {"cursor": _cursor(start + size), "limit": size}
         if start + size >= len(numbers):
             end = self.settings["end"]
@@ -231,7 +237,7 @@ class Tradevest(Api):
         chosen = table.select(
             (since, until),
             lambda row: (
-                (since is None or row["changedOn"] >= since) and (until is None or row["changedOn"] <= until)
+                (since is None or row["createdOn"] >= since) and (until is None or row["createdOn"] <= until)
             ),
         )
         if query.choice("orderDirection", ("ASC", "DESC"), "ASC") == "DESC":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from airflow_provider_finauth.sandbox.credentials import TRADEVEST_REQUESTOR
+from airflow_provider_finauth.sandbox.table import Table
 from airflow_provider_finauth.sandbox.values import (
     GERMAN_COMPANIES,
     GERMAN_PEOPLE,
     TODAY,
-    Table,
     cents,
     day,
     iban,
@@ -19,6 +20,7 @@ from airflow_provider_finauth.sandbox.values import (
     moment,
     money,
     seeded,
+    stamp,
     utc,
 )
 
@@ -133,15 +135,16 @@ def orders(product: str) -> list[dict[str, Any]]:
     count = 40 + rng.randrange(200)
     return [
         {
-            "id": identifier(rng),
+            "orderId": identifier(rng),
             "externalId": f"order-{product[:8]}-{n}",
             "customerProductId": product,
             "assetCode": rng.choice(ASSETS),
             "side": rng.choice(("BUY", "SELL")),
             "amount": money(rng, 1_000, 900_000),
             "currency": "EUR",
-            "orderStatus": rng.choice(ORDER_STATES),
+            "status": rng.choice(ORDER_STATES),
             "createdOn": moment(START, n * SPAN // count),
+            "modifiedOn": moment(START, n * SPAN // count + rng.randrange(60, 86_400)),
         }
         for n in range(count)
     ]
@@ -153,13 +156,46 @@ def changelog(kind: str) -> list[dict[str, Any]]:
     count = CHANGELOGS[kind]
     return [
         {
-            "id": f"{kind}-{n + 1:06d}",
+            "itemType": kind.upper(),
+            "entryId": f"{kind}-{n + 1:06d}",
             "itemId": identifier(rng),
-            "changeType": rng.choice(("CREATED", "UPDATED", "UPDATED", "DELETED")),
-            "changedOn": moment(START, (n // 2) * SPAN // (count // 2)),
+            "createdOn": moment(START, (n // 2) * SPAN // (count // 2)),
+            "changes": [{"type": rng.choice(("ADD", "REPLACE", "REPLACE", "REMOVE")), "path": "/status"}],
+            "source": "PARTNER_SYSTEM",
         }
         for n in range(count)
     ]
+
+
+def another_transaction(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
+    """What tells the n-th of so many transactions from the one that it is made of."""
+    days = n * DAYS // count
+    return {
+        "id": f"{n:08x}{row['id'][8:]}",
+        "bookingDate": day(FIRST_DAY, days),
+        "valueDate": day(FIRST_DAY, days + 2),
+    }
+
+
+def touched_transaction(at: datetime, new: bool) -> dict[str, Any]:
+    """What a transaction tells about when it was booked; it does not tell when it was modified."""
+    booked = stamp(at)[:10]
+    return {"bookingDate": booked, "valueDate": booked} if new else {"transactionStatus": "MODIFIED"}
+
+
+def another_change(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
+    """What tells the n-th of so many changes from the one that it is made of."""
+    kind, _, _ = row["entryId"].partition("-")
+    return {
+        "entryId": f"{kind}-{n + 1:06d}",
+        "itemId": f"{n:08x}{row['itemId'][8:]}",
+        "createdOn": moment(START, (n // 2) * SPAN // (count // 2 + 1)),
+    }
+
+
+def touched_change(at: datetime, new: bool) -> dict[str, Any]:
+    """When something changed."""
+    return {"createdOn": stamp(at)}
 
 
 def _make_product_ids() -> list[str]:
@@ -168,9 +204,18 @@ def _make_product_ids() -> list[str]:
 
 
 PRODUCT_IDS = _make_product_ids()
-TRANSACTIONS = Table(transactions)
+TRANSACTIONS = Table(transactions, vary=another_transaction, touch=touched_transaction)
 ENTITIES = Table(entities)
-CHANGELOG_TABLES = {kind: Table(partial(changelog, kind)) for kind in CHANGELOGS}
+CHANGELOG_TABLES = {
+    kind: Table(
+        partial(changelog, kind), vary=another_change, touch=touched_change, order=itemgetter("createdOn")
+    )
+    for kind in CHANGELOGS
+}
+GROWING = {
+    "transactions": TRANSACTIONS,
+    **{f"{kind}-changelog": table for kind, table in CHANGELOG_TABLES.items()},
+}
 PRODUCTS = [
     {"productCode": code, "productType": kind, "name": name}
     for code, kind, name in (

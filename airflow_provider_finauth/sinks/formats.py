@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 from airflow_provider_finauth.exceptions import ConfigurationError
 
-Compression = Literal["gzip"]
+Compression = Literal["gzip", "zstd"]
+
+_ENDINGS: dict[Compression, str] = {"gzip": ".gz", "zstd": ".zst"}
 
 
 class Format(NamedTuple):
     """How records are written.
 
-    :param name: the format
-    :param compression: what it is packed with
+    :param name: ``jsonl``, ``csv`` or ``parquet``
+    :param compression: what the file as a whole is packed with
     """
 
     name: str
@@ -22,31 +25,35 @@ class Format(NamedTuple):
     @property
     def suffix(self) -> str:
         """The suffix of a file of this format, without its first dot; also the manifest's ``format``."""
-        return f"{self.name}.gz" if self.compression == "gzip" else self.name
+        return self.name + (_ENDINGS[self.compression] if self.compression else "")
 
 
 JSON_LINES = Format("jsonl", None)
-SUPPORTED = (JSON_LINES, Format("jsonl", "gzip"))
+PARQUET = Format("parquet", None)
+SUPPORTED = (
+    JSON_LINES,
+    Format("jsonl", "gzip"),
+    Format("jsonl", "zstd"),
+    Format("csv", None),
+    Format("csv", "gzip"),
+    Format("csv", "zstd"),
+    PARQUET,
+)
 _BY_SUFFIX = {format_.suffix: format_ for format_ in SUPPORTED}
-_KNOWN = " and ".join(_BY_SUFFIX)
+_KNOWN = f"{', '.join(list(_BY_SUFFIX)[:-1])} and {list(_BY_SUFFIX)[-1]}"
 
 
 def format_of(output: str, output_format: str | None = None) -> Format:
     """Give the format of an output.
 
     :param output: the target; one that ends in ``/`` is a folder, for JSON Lines unless told otherwise
-    :param output_format: ``jsonl`` or ``jsonl.gz``; without it the suffix of ``output`` decides
+    :param output_format: ``jsonl``, ``jsonl.gz``, ``jsonl.zst``, ``csv``, ``csv.gz``, ``csv.zst`` or
+        ``parquet``; without it the suffix of ``output`` decides
     :raises ConfigurationError: the suffix or the format is not known, or they contradict each other
     """
-    by_suffix = next(
-        # The longer suffix first: every .jsonl.gz would else be an unknown .gz.
-        (
-            _BY_SUFFIX[s]
-            for s in sorted(_BY_SUFFIX, key=len, reverse=True)
-            if output.lower().endswith(f".{s}")
-        ),
-        None,
-    )
+    name = output.lower()
+    # No suffix is the end of another, so at most one fits.
+    by_suffix = next((known for suffix, known in _BY_SUFFIX.items() if name.endswith(f".{suffix}")), None)
     if output_format is None:
         if by_suffix is not None:
             return by_suffix
@@ -69,3 +76,20 @@ def format_of(output: str, output_format: str | None = None) -> Format:
             field="output_format",
         )
     return chosen
+
+
+def check_installed(format_: Format) -> None:
+    """Look whether what a format needs is installed.
+
+    :raises ConfigurationError: it is not; the text names the extra
+    """
+    for needs, package, extra in (
+        (format_.name == "parquet", "pyarrow", "parquet"),
+        (format_.compression == "zstd", "zstandard", "zstd"),
+    ):
+        if needs and find_spec(package) is None:
+            raise ConfigurationError(
+                f"The format '{format_.suffix}' needs the package {package}: run "
+                f"pip install 'airflow-provider-finauth[{extra}]', or choose another format.",
+                field="output_format",
+            )

@@ -13,12 +13,13 @@ from airflow_provider_finauth.exceptions import ConfigurationError
 class Manifest:
     """Where the records of a pull are, and what is known about them.
 
-    :param uri: the target, complete
-    :param format: ``jsonl`` or ``jsonl.gz``
+    :param uri: the target, complete; of a set of files, the manifest beside them
+    :param format: as a suffix, for example ``jsonl.gz``
     :param records: how many records were written
-    :param bytes: the size of the target
+    :param bytes: the size of the target, of a set that of its files
     :param pages: how many pages they came in
     :param duplicates: how many records came more than once and were dropped
+    :param files: of a set: ``uri``, ``records``, ``bytes`` and ``partition`` of each; None for a single file
     :param checks: what the pull was held against, for example ``{"total": 120}``, the API's own count
     :param watermark: how far an incremental pull has come
     :param api: the connection type
@@ -33,6 +34,7 @@ class Manifest:
     bytes: int
     pages: int
     duplicates: int
+    files: list[dict[str, Any]] | None = None
     checks: Mapping[str, Any] = field(default_factory=dict)
     watermark: str | None = None
     api: str

@@ -6,6 +6,7 @@ counts, because the wall clock may be set while a token is in use.
 
 from __future__ import annotations
 
+import threading
 import time
 
 # Linux stops the other monotonic clock while a machine is suspended; tokens age all the same.
@@ -26,6 +27,10 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Wait for so many seconds."""
         time.sleep(seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for an event, at most so many seconds; tell whether it has come."""
+        return event.wait(seconds)
 
 
 SYSTEM_CLOCK = Clock()

@@ -6,6 +6,7 @@ The HTTP libraries' own errors show the value that they refuse, or their frames 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,13 +28,19 @@ def unsendable_header(headers: Mapping[str, str | bytes | None]) -> str | None:
     It does not raise: the frame of an error would show the value.
     """
     for name, value in headers.items():
-        if value is not None and not (TOKEN.fullmatch(_text(name)) and _is_value(value)):
+        if value is not None and not (_is_name(name) and _is_value(value)):
             return _text(name)
     return None
 
 
+# The same few with each request. Values are looked at each time: they may be secrets, which are not kept.
+@lru_cache(maxsize=256)
+def _is_name(name: str | bytes) -> bool:
+    return TOKEN.fullmatch(_text(name)) is not None
+
+
 def _is_value(value: object) -> bool:
-    return isinstance(value, str | bytes) and _VALUE.fullmatch(_text(value)) is not None
+    return isinstance(value, (str, bytes)) and _VALUE.fullmatch(_text(value)) is not None
 
 
 def _text(value: object) -> str:

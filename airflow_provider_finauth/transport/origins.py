@@ -7,10 +7,14 @@ so scheme, host and port are compared, each normalised.
 from __future__ import annotations
 
 import ipaddress
+import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# What of a URL tells its origin (RFC 3986 section 3.2), where the scheme is one of ours.
+_BEGINNING = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class Origin(NamedTuple):
@@ -36,6 +40,18 @@ def origin_of(url: str) -> Origin:
 
     :raises ValueError: the URL has no scheme, another scheme, no host, or a port that is none
     """
+    return _read(beginning_of(url))
+
+
+def beginning_of(url: str) -> str:
+    """Give a URL as far as it tells the origin, which is the same for all pages of a pull."""
+    found = _BEGINNING.match(url)
+    return url if found is None else found[0]
+
+
+# Asked several times for each request. Errors are not kept, so no user name or password is.
+@lru_cache(maxsize=256)
+def _read(url: str) -> Origin:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     if scheme not in _DEFAULT_PORTS:
@@ -52,6 +68,7 @@ def origin_of(url: str) -> Origin:
     return Origin(scheme, host, port or _DEFAULT_PORTS[scheme])
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address is this machine itself."""
     if host == "localhost":

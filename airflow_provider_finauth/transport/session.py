@@ -29,13 +29,14 @@ from requests.utils import select_proxy, should_bypass_proxies
 
 from airflow_provider_finauth.exceptions import ConfigurationError, CrossOriginError
 from airflow_provider_finauth.transport.headers import is_method, unsendable_header
-from airflow_provider_finauth.transport.origins import Origin, origin_of, require_secure
+from airflow_provider_finauth.transport.origins import Origin, beginning_of, origin_of, require_secure
+from airflow_provider_finauth.transport.preparing import is_plain, merged_headers, prepare
 from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
 from airflow_provider_finauth.transport.tls import ClientCertificate, ssl_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from requests.adapters import BaseAdapter
 
@@ -71,7 +72,23 @@ class TransportSettings:
         return ssl_context(self.client_certificate, ca_file=self.ca_file or _ca_bundle(), verify=self.verify)
 
 
-class _ContextAdapter(HTTPAdapter):
+class _Adapter(HTTPAdapter):
+    """An adapter that works out once for each origin, not for each URL, which connections can serve it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._attributes: dict[Any, Any] = {}
+        super().__init__(**kwargs)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        key = (beginning_of(request.url or ""), verify, cert)
+        if key not in self._attributes:
+            self._attributes[key] = super().build_connection_pool_key_attributes(request, verify, cert)
+        return self._attributes[key]
+
+
+class _ContextAdapter(_Adapter):
     """An adapter that uses one TLS context, also through a proxy."""
 
     def __init__(self, context: ssl.SSLContext, **kwargs: Any) -> None:
@@ -107,9 +124,9 @@ class OriginSession(requests.Session):
         self.verify = settings.verify if context is not None else (_ca_bundle() or True)
         for origin in self.origins:
             if context is not None and origin.scheme == "https":
-                adapter: HTTPAdapter = _ContextAdapter(context, pool_maxsize=pool_size)
+                adapter: _Adapter = _ContextAdapter(context, pool_maxsize=pool_size)
             else:
-                adapter = HTTPAdapter(pool_maxsize=pool_size)
+                adapter = _Adapter(pool_maxsize=pool_size)
             self.mount(origin.prefix, adapter)
         self._process = os.getpid()
 
@@ -120,14 +137,17 @@ class OriginSession(requests.Session):
         return super().request(method, url, *args, **kwargs)
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        headers = merged_headers(request, self)
         # Before requests does it, whose error shows the value.
-        require_sendable(request, self)
+        require_sendable(request.method, headers)
+        if is_plain(request, self):
+            return prepare(request, self, headers)
         return super().prepare_request(request)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         self.require_known(request.url or "")
         # Whoever prepares a request without this session is not spared.
-        require_sendable(request)
+        require_sendable(request.method, request.headers)
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (self.settings.connect_timeout, self.settings.read_timeout)
         return super().send(request, **kwargs)
@@ -216,7 +236,13 @@ class OriginSession(requests.Session):
             resp._content_consumed = True  # type: ignore[attr-defined]
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        settings: Any
+        if proxies or self.proxies or self.trust_env or verify is not None or cert is not None:
+            settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        else:
+            # To find out that there is nothing to merge takes requests longer than to send the request.
+            stream = self.stream if stream is None else stream
+            settings = {"proxies": {}, "stream": stream, "verify": self.verify, "cert": self.cert}
         if self._environment_proxies and not settings["proxies"] and not self._bypasses_proxies(url):
             proxy = select_proxy(url, self._environment_proxies)
             if proxy:
@@ -228,21 +254,16 @@ class OriginSession(requests.Session):
         return bool(should_bypass_proxies(url, no_proxy=no_proxy))
 
 
-def require_sendable(
-    request: requests.Request | requests.PreparedRequest, session: OriginSession | None = None
-) -> None:
+def require_sendable(method: object, headers: Mapping[str, Any] | None) -> None:
     """Refuse what HTTP cannot carry.
 
-    :param session: whose headers are sent too
     :raises ConfigurationError: names the header, never its value
     """
-    if not is_method(request.method):
+    if not is_method(method):
         raise ConfigurationError(
-            f"Argument 'method' must be a method of HTTP such as GET, not {request.method!r}.", field="method"
+            f"Argument 'method' must be a method of HTTP such as GET, not {method!r}.", field="method"
         )
-    bad = unsendable_header(request.headers or {})
-    if bad is None and session is not None:
-        bad = unsendable_header(session.headers)
+    bad = unsendable_header(headers or {})
     if bad is not None:
         raise ConfigurationError(
             f"The header {bad!r} cannot be sent: its name must be letters, digits and hyphens, and its value "

@@ -16,7 +16,7 @@ from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.sandbox.running import READY
 from tests.cli.processes import PATIENCE, command
 
-COMMANDS = ("authorize", "token", "tokens", "store", "sandbox")
+COMMANDS = ("authorize", "token", "tokens", "store", "pull", "sandbox")
 
 
 @pytest.fixture
@@ -58,7 +58,14 @@ def test_an_unknown_command(runner: CliRunner) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["authorize", "--help"], ["tokens", "--help"], ["store", "check", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["authorize", "--help"],
+        ["tokens", "--help"],
+        ["store", "check", "--help"],
+        ["pull", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_needs_neither_airflow_nor_an_http_library(arguments: list[str]) -> None:
     program = f"""

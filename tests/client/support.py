@@ -38,6 +38,10 @@ class FakeClock(Clock):
         self.slept.append(seconds)
         self.now += seconds
 
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.sleep(seconds)
+        return event.is_set()
+
 
 class FakeAuthorizer:
     """Gives tokens of a list; ``replace`` moves on to the next, by value."""

@@ -168,6 +168,15 @@ def test_no_query_and_no_page_for_people(requests_mock: requests_mock.Mocker) ->
     assert "Proxy" not in str(error)
 
 
+def test_the_plain_text_of_a_good_answer_is_data(requests_mock: requests_mock.Mocker) -> None:
+    requests_mock.get(
+        f"{BASE}/things", text="name,iban\nMatti,FI21 1234", headers={"Content-Type": "text/plain"}
+    )
+    with pytest.raises(ApiError, match="labelled 'text/plain'") as raised:
+        make_client().get_json("things")
+    assert "Matti" not in str(raised.value)
+
+
 def test_plain_text_is_a_sentence(requests_mock: requests_mock.Mocker) -> None:
     error = error_of(
         requests_mock, status_code=503, text="Closed for the night", headers={"Content-Type": "text/plain"}

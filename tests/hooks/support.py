@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.hooks.base import FinauthHook
     from airflow_provider_finauth.sandbox import RunningSandbox
 
+# The requests under way at once, where a connection does not say.
+AT_ONCE = 8
 REDIRECT_URI = "http://127.0.0.1:8790/callback"
 
 

@@ -71,6 +71,11 @@ class Case:
         return self._counts()[1] - self._minted
 
 
+def one_at_a_time(connections: SandboxConnections) -> None:
+    """Which request fails, and what follows it, is to be counted: no other is to be under way beside it."""
+    connections.change("talenom_default", extra={"max_concurrency": 1})
+
+
 @pytest.fixture(params=PULLS)
 def case(
     request: pytest.FixtureRequest,
@@ -78,6 +83,7 @@ def case(
     sandbox: RunningSandbox,
     passing_time: PassingTime,
 ) -> Case:
+    one_at_a_time(connections)
     return Case(PULLS[request.param], sandbox, passing_time)
 
 
@@ -88,6 +94,7 @@ def token_case(
     sandbox: RunningSandbox,
     passing_time: PassingTime,
 ) -> Case:
+    one_at_a_time(connections)
     case = Case(PULLS[request.param], sandbox, passing_time)
     case.hook.get_token()
     # Far enough from the mint that a 401 may cause another.

@@ -56,13 +56,18 @@ def test_each_paging_gives_what_was_served(hook: OAuth2ApiHook, sandbox: Running
 
 
 @pytest.mark.parametrize("path", PAGINGS)
-def test_limit_and_laziness(hook: OAuth2ApiHook, sandbox: RunningSandbox, path: str) -> None:
+def test_nothing_is_asked_before_it_is_read(hook: OAuth2ApiHook, sandbox: RunningSandbox, path: str) -> None:
     items = hook.records(path, key="id", **PAGINGS[path])
     assert sandbox.stats("generic")["token_requests"] == 0
-    next(items)
-    assert sandbox.stats("generic")["api_requests"] == 1
+    assert next(items)["id"] == 1
+    # One, and those that are fetched ahead of the reader.
+    assert 1 <= sandbox.stats("generic")["api_requests"] <= 5
+
+
+@pytest.mark.parametrize("path", PAGINGS)
+def test_limit(hook: OAuth2ApiHook, sandbox: RunningSandbox, path: str) -> None:
     assert ids(hook.records(path, key="id", limit="705", **PAGINGS[path])) == list(range(1, 706))
-    assert sandbox.stats("generic")["api_requests"] == 1 + 2
+    assert 2 <= sandbox.stats("generic")["api_requests"] <= 5
     pages = list(hook.pages(path, key="id", limit=705, **PAGINGS[path]))
     assert [len(page.records) for page in pages] == [700, 5]
 

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_finauth.exceptions import ConfigurationError, PaginationError
 from airflow_provider_finauth.hooks.talenom import TalenomHook
-from tests.hooks.support import ids
+from tests.hooks.support import AT_ONCE, ids
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.sandbox import RunningSandbox
@@ -125,14 +125,12 @@ def test_sales_invoices_by_limit_and_offset(hook: TalenomHook, sandbox: RunningS
     ]
 
 
-def test_pages_come_only_when_they_are_read(hook: TalenomHook, sandbox: RunningSandbox) -> None:
+def test_nothing_is_asked_before_it_is_read(hook: TalenomHook, sandbox: RunningSandbox) -> None:
     vouchers = hook.vouchers(ORGANIZATION, page_size=100)
     assert sandbox.stats("talenom")["token_requests"] == 0
-    for _ in range(100):
-        next(vouchers)
-    assert sandbox.stats("talenom")["api_requests"] == 1
     next(vouchers)
-    assert sandbox.stats("talenom")["api_requests"] == 2
+    # One, and no more ahead of the reader than may be under way at once.
+    assert 1 <= sandbox.stats("talenom")["api_requests"] <= 1 + AT_ONCE
 
 
 def test_limit_stops_asking(hook: TalenomHook, sandbox: RunningSandbox) -> None:

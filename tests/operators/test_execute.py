@@ -38,6 +38,8 @@ from airflow_provider_finauth.operators.tradevest import (
 )
 from airflow_provider_finauth.runtime import read_records
 from tests.hooks.pulls import CUSTOMERS
+from tests.hooks.support import AT_ONCE
+from tests.runtime.variables import FakeVariables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,6 +159,14 @@ PULLS: dict[str, tuple[type[Any], dict[str, Any], tuple[str, str], int]] = {
         2500,
     ),
 }
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeVariables:
+    monkeypatch.setenv("AIRFLOW__FINAUTH__LOCK_DIR", str(tmp_path / "locks"))
+    found = FakeVariables()
+    found.install(monkeypatch)
+    return found
 
 
 def run(operator: type[Any], **arguments: Any) -> Any:
@@ -324,6 +334,66 @@ def test_graphql(connections: SandboxConnections, sandbox: RunningSandbox) -> No
     assert sandbox.stats("luca")["api_requests"] == asked + 1
 
 
+# Landing.
+
+
+def test_every_landing_option_arrives(connections: SandboxConnections, tmp_path: Path) -> None:
+    """As texts, as templates give them."""
+    manifest = run(
+        LandaxEntitiesOperator,
+        entity_set="Incidents",
+        since="2026-10-01",
+        output=f"{tmp_path}/incidents",
+        output_format="csv.gz",
+        max_records_per_file="100",
+        partition_by="ChangedDateTime",
+        nested="json",
+        on_mismatch="warn",
+        incremental="",
+        overlap="",
+        resumable="False",
+        limit="",
+    )
+    assert manifest["format"] == "csv.gz"
+    partitions = {file["partition"] for file in manifest["files"]}
+    assert len(partitions) > 5
+    assert all(file["records"] <= 100 for file in manifest["files"])
+    assert len(list(read_records(manifest))) == manifest["records"] == manifest["checks"]["received"]
+
+
+def test_an_incremental_operator(
+    connections: SandboxConnections, variables: FakeVariables, tmp_path: Path
+) -> None:
+    arguments = {
+        "kind": "roles",
+        "since": "2026-10-01",
+        "incremental": "nightly",
+        "overlap": "2d",
+        "output": f"{tmp_path}/",
+    }
+    manifest = run(TradevestChangelogOperator, **arguments)
+    (value,) = [value for name, value in variables.values.items() if "nightly" in name]
+    kept = json.loads(value)
+    assert kept["watermark"] == manifest["watermark"]
+    assert kept["windows"] == {"the_dag/manual__2026": {"the_task/-1": manifest["window"]}}
+    # The same run, cleared.
+    assert run(TradevestChangelogOperator, **arguments)["window"] == manifest["window"]
+
+
+def test_outlets_are_told(connections: SandboxConnections, tmp_path: Path) -> None:
+    from airflow.providers.common.compat.sdk import Asset
+
+    asset = Asset(uri="s3://bucket/incidents.jsonl")
+    event = SimpleNamespace(extra={})
+    context = {**CONTEXT, "outlet_events": {asset: event}}
+    arguments: Any = {"task_id": "the_task", "entity_set": "Departments", "outlets": [asset]}
+    records = LandaxEntitiesOperator(**arguments).execute(context)
+    assert len(records) == 24
+    assert event.extra == {}, "what went to XCom is nowhere to be read"
+    manifest = LandaxEntitiesOperator(**arguments, output=f"{tmp_path}/a.jsonl").execute(context)
+    assert event.extra == manifest
+
+
 # Limits.
 
 
@@ -378,7 +448,7 @@ def test_a_limit_stops_asking_before_xcom_is_full(
     with pytest.raises(ResultTooLargeError):
         run(TalenomVouchersOperator, organization_number=14222, page_size=100)
     # Nobody reads fifteen thousand to find out.
-    assert sandbox.stats("talenom")["api_requests"] == 4
+    assert sandbox.stats("talenom")["api_requests"] <= 4 + 2 * AT_ONCE
 
 
 def test_a_target_is_looked_at_before_anything_is_asked(

@@ -36,6 +36,7 @@ from airflow_provider_finauth.operators.landax import LandaxEntitiesOperator, La
 from airflow_provider_finauth.operators.luca import LucaGraphQLOperator, LucaNodesOperator
 from airflow_provider_finauth.operators.talenom import (
     TalenomAccountingPeriodsOperator,
+    TalenomSalesInvoicesOperator,
     TalenomVouchersOperator,
 )
 from airflow_provider_finauth.operators.tradevest import TradevestTransactionsOperator
@@ -79,6 +80,12 @@ def operators():
         TalenomAccountingPeriodsOperator.partial(task_id="both").expand_kwargs(
             [{"organization_number": 14222, "limit": 1}, {"organization_number": 14223, "limit": 3}]
         ),
+        TalenomSalesInvoicesOperator.partial(
+            task_id="incremental",
+            incremental="{{ 'night' ~ 'ly' }}",
+            overlap="{{ 12 * 2 }}h",
+            output=os.environ["AIRFLOW_HOME"] + "/landed/",
+        ).expand(organization_number=[14223, 14224]),
     ]
 
     @task
@@ -106,8 +113,13 @@ def operators():
     @task(trigger_rule="all_done")
     def collect(ti=None):
         found = {name: ti.xcom_pull(task_ids=name) for name in ("document", "nodes", "vouchers")}
-        for name, length in (("periods", 3), ("departments", 2), ("both", 2)):
+        for name, length in (("periods", 3), ("departments", 2), ("both", 2), ("incremental", 2)):
             found[name] = list(ti.xcom_pull(task_ids=name, map_indexes=list(range(length))))
+
+        from airflow_provider_finauth.runtime import door
+
+        names = door.variable_keys("finauth_incremental_")
+        found["variables"] = {name: json.loads(door.variable_get(name)) for name in names}
         Path(os.environ["AIRFLOW_HOME"], "found.json").write_text(json.dumps(found))
 
     [*rendered, *mapped, *failing] >> collect()
@@ -193,6 +205,19 @@ def test_arguments_are_mapped(ran: Ran) -> None:
 
 def test_connections_are_mapped(ran: Ran) -> None:
     assert [len(departments) for departments in ran.found["departments"]] == [24, 24]
+
+
+def test_an_incremental_pull_keeps_how_far_it_came(ran: Ran) -> None:
+    """Each organisation in a Variable of its own."""
+    assert len(ran.found["variables"]) == 2
+    assert all("_nightly_talenom_default_sales_invoices_" in name for name in ran.found["variables"])
+    kept = list(ran.found["variables"].values())
+    (run,) = {run for each in kept for run in each["windows"]}
+    assert run.startswith("operators/")
+    for map_index, manifest in enumerate(ran.found["incremental"]):
+        assert manifest["records"] == {0: 1600, 1: 800}[map_index]
+        pinned = {run: {f"incremental/{map_index}": manifest["window"]}}
+        assert {"watermark": manifest["watermark"], "windows": pinned} in kept
 
 
 @pytest.mark.parametrize("task_id", ["wrong_secret", "function", "session"])

@@ -18,6 +18,7 @@ from airflow_provider_finauth.hooks.landax import LandaxHook
 from airflow_provider_finauth.hooks.luca import LucaHook
 from airflow_provider_finauth.hooks.oauth2api import OAuth2ApiHook
 from airflow_provider_finauth.hooks.opcorporate import OPCorporateHook
+from airflow_provider_finauth.hooks.records import LandingOptions, Records
 from airflow_provider_finauth.hooks.talenom import TalenomHook
 from airflow_provider_finauth.hooks.tradevest import TradevestHook
 from airflow_provider_finauth.operators.base import PullOperator, RequestOperator
@@ -73,6 +74,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "LucaGraphQLOperator": LucaHook.graphql,
     "LucaNodesOperator": LucaHook.nodes,
 }
+LANDING = set(LandingOptions.__annotations__)
 # Kept under another name, since Airflow's operators have a property ``output`` of their own.
 KEPT_AS = {"output": "destination"}
 
@@ -138,23 +140,40 @@ def test_arguments_are_those_of_the_hooks_method(name: str) -> None:
     ours = {
         argument: parameter
         for argument, parameter in own_arguments(OPERATORS[name]).items()
-        if argument not in ("output", "output_format") and not argument.endswith("_conn_id")
+        if argument not in LANDING and not argument.endswith("_conn_id")
     }
     assert set(ours) == set(method)
     for argument, parameter in ours.items():
         assert parameter.default == method[argument].default
 
 
+def test_landing_options_are_those_of_the_records() -> None:
+    """And the hooks' ``pull`` tells them from the list's own by the same names."""
+    known = dict(inspect.signature(Records.land).parameters)
+    ours = {**own_arguments(PullOperator)}
+    del ours["limit"], known["self"], known["context"]
+    assert set(known) == set(ours) == LANDING
+    for argument, parameter in ours.items():
+        assert parameter.default == known[argument].default
+        assert parameter.annotation == known[argument].annotation
+
+
 def test_arguments_of_any_list_are_those_of_the_hook() -> None:
     from airflow_provider_finauth.client.paging.named import pull_of
 
     known = dict(inspect.signature(pull_of).parameters)
+    own = inspect.signature(OAuth2ApiHook.records).parameters
+    known |= {
+        name: parameter
+        for name, parameter in own.items()
+        if name not in ("self", "path", "limit") and parameter.kind is parameter.KEYWORD_ONLY
+    }
     ours = own_arguments(OPERATORS["OAuth2ApiRecordsOperator"])
     # Airflow's operators have an argument ``params`` of their own.
     known["query_params"] = known.pop("params")
     for argument, parameter in known.items():
         assert ours[argument].default == parameter.default
-    assert set(ours) - set(known) == {"output", "output_format", "limit", "oauth2api_conn_id"}
+    assert set(ours) - set(known) == {*LANDING, "limit", "oauth2api_conn_id"}
     assert OAuth2ApiHook.conn_type == "oauth2api"
 
 

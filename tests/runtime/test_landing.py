@@ -65,16 +65,25 @@ class TestXCom:
         with pytest.raises(ResultTooLargeError, match="10 bytes"):
             land(pages(1), api="a", resource="r")
 
-    def test_a_format_without_an_output_is_named(self) -> None:
-        with pytest.raises(ConfigurationError, match="output_format"):
-            land(unasked(), output_format="jsonl", api="a", resource="r")
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [("output_format", "jsonl"), ("max_records_per_file", 5), ("partition_by", "date")],
+    )
+    def test_what_needs_an_output_is_named(self, argument: str, value: Any) -> None:
+        with pytest.raises(ConfigurationError, match="but 'output' is not") as caught:
+            land(unasked(), api="a", resource="r", **{argument: value})
+        assert caught.value.field == argument
 
 
 class TestManifest:
     @time_machine.travel("2026-03-01T12:00:00Z", tick=False)
     def test_members(self, tmp_path: Path) -> None:
         manifest = put(
-            tmp_path / "a.jsonl", (2, 3), window={"since": "2026-01-01"}, watermark=lambda: "2026-02-01"
+            tmp_path / "a.jsonl",
+            (2, 3),
+            window={"since": "2026-01-01"},
+            watermark=lambda: "2026-02-01",
+            checks=lambda: {"total": 5, "cycles": 0},
         )
         assert manifest == {
             "uri": (tmp_path / "a.jsonl").as_uri(),
@@ -83,7 +92,8 @@ class TestManifest:
             "bytes": (tmp_path / "a.jsonl").stat().st_size,
             "pages": 2,
             "duplicates": 2,
-            "checks": {"total": 5},
+            "files": None,
+            "checks": {"total": 5, "cycles": 0},
             "watermark": "2026-02-01",
             "api": "talenom",
             "resource": "vouchers",
@@ -101,13 +111,50 @@ class TestManifest:
         assert list(read_records(manifest)) == []
 
 
+class TestOrder:
+    """What is asked and told when."""
+
+    def test_all_is_asked_after_the_last_page_and_told_when_the_file_is_there(self, tmp_path: Path) -> None:
+        events: list[str] = []
+
+        def pull() -> Iterator[Page]:
+            yield from pages(1, 1)
+            events.append("last page")
+
+        def asked(name: str, value: Any) -> Any:
+            events.append(name)
+            return value
+
+        manifest = land(
+            pull(),
+            output=tmp_path / "a.jsonl",
+            api="a",
+            resource="r",
+            checks=lambda: asked("checks", {"total": 2}),
+            watermark=lambda: asked("watermark", "2026"),
+            committed=lambda told: asked(f"committed {told['records']}", (tmp_path / "a.jsonl").stat()),
+        )
+        assert events == ["last page", "checks", "watermark", "committed 2"]
+        assert isinstance(manifest, dict)
+        assert (manifest["checks"], manifest["watermark"]) == ({"total": 2}, "2026")
+
+    def test_a_pull_that_breaks_is_not_committed(self, tmp_path: Path) -> None:
+        told: list[dict[str, Any]] = []
+        with pytest.raises(RuntimeError, match="broke"):
+            land(broken(), output=tmp_path / "a.jsonl", api="a", resource="r", committed=told.append)
+        assert told == []
+
+
 class TestReadRecords:
-    @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.parquet"])
     def test_round_trip(self, tmp_path: Path, name: str) -> None:
         manifest = put(tmp_path / name, (2, 3))
         back = list(read_records(json.loads(json.dumps(manifest))))
         assert back == [record for page in pages(2, 3) for record in page.records]
         assert isinstance(back[0]["sum"], Decimal)
+
+    def test_csv_gives_texts(self, tmp_path: Path) -> None:
+        assert list(read_records(put(tmp_path / "a.csv", (1,)))) == [{"id": "0", "sum": "0.10"}]
 
     def test_from_an_object_store(self, bucket: Bucket) -> None:
         manifest = put("s3://bucket/a.jsonl.gz", (2, 3))
@@ -160,7 +207,7 @@ class TestWholeOrNotAtAll:
 
 class TestBeforeThePull:
     @pytest.mark.parametrize(
-        "output", ["gs://bucket/a.jsonl", "/tmp/a.csv", "s3://bucket", "file://host/a.jsonl", "/tmp/folder/"]
+        "output", ["gs://bucket/a.jsonl", "/tmp/a.xml", "s3://bucket", "file://host/a.jsonl", "/tmp/folder/"]
     )
     def test_a_target_that_cannot_be_used(self, output: str) -> None:
         with pytest.raises(ConfigurationError) as caught:

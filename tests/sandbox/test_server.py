@@ -155,11 +155,11 @@ def test_there_is_a_connection_of_each_type(sandbox_process: RunningSandbox) -> 
 def test_the_same_data_on_each_start() -> None:
     script = (
         "import hashlib, msgspec\n"
-        "from airflow_provider_finauth.sandbox import landax_data, luca_data, opcorporate, talenom_data,"
-        " tradevest_data, generic\n"
+        "from airflow_provider_finauth.sandbox import landax_data, luca_data, opcorporate_data,"
+        " talenom_data, tradevest_data, generic\n"
         "tables = [talenom_data.VOUCHERS[14224], talenom_data.EVENTS[14224], talenom_data.INVOICES[14224],"
         " landax_data.MODELS['Customers'], tradevest_data.ENTITIES, tradevest_data.CHANGELOG_TABLES['roles'],"
-        " luca_data.INVOICES[2], opcorporate.ACCOUNT_TABLE, generic.ITEMS]\n"
+        " luca_data.INVOICES[2], opcorporate_data.ACCOUNT_TABLE, generic.ITEMS]\n"
         "print(hashlib.sha256(b''.join(bytes(row) for table in tables for row in table.raw)).hexdigest())"
     )
     hashes = set()

@@ -96,7 +96,7 @@ def test_changelogs_want_a_limit_and_take_a_window_and_an_order(vendors: Vendors
     assert vendors.get(TRADEVEST, path, headers, limit=5, startDate="yesterday").status_code == 400
     window = {"startDate": "2026-01-01", "endDate": "2026-02-01T00:00:00Z", "limit": 1000}
     rows, _ = _walk(vendors, path, **window)
-    stamps = [row["changedOn"] for row in rows]
+    stamps = [row["createdOn"] for row in rows]
     assert stamps == sorted(stamps)
     assert "2026-01-01" <= stamps[0] <= stamps[-1] <= "2026-02-01T00:00:00Z"
     backwards, _ = _walk(vendors, path, orderDirection="DESC", **window)
@@ -107,7 +107,7 @@ def test_changelogs_are_long(vendors: Vendors) -> None:
     total = 0
     for kind in ("entities", "digital", "roles", "products", "customers"):
         rows, _ = _walk(vendors, f"/{kind}-changelog", limit=1000)
-        assert len({row["id"] for row in rows}) == len(rows)
+        assert len({row["entryId"] for row in rows}) == len(rows)
         total += len(rows)
     assert total > 20_000
 

@@ -1,24 +1,15 @@
 from __future__ import annotations
 
-import gzip
-import io
-import json
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_finauth.client.paging.base import Page
-from airflow_provider_finauth.client.paging.rows import Rows
-from airflow_provider_finauth.sinks.jsonl import Counts, read_jsonl, write_jsonl
+from tests.sinks.places import back, content, page, text_page, written
 
-if TYPE_CHECKING:
-    from airflow_provider_finauth.sinks.formats import Compression
-
-COMPRESSIONS: list[Compression | None] = [None, "gzip"]
+SUFFIXES = ["jsonl", "jsonl.gz", "jsonl.zst"]
 RECORDS = st.lists(
     st.dictionaries(
         st.text(),
@@ -33,157 +24,78 @@ RECORDS = st.lists(
 )
 
 
-class MemoryTarget:
-    """Remembers what happened to it."""
-
-    def __init__(self, fails_at: str | None = None) -> None:
-        self.writes: list[bytes] = []
-        self.events: list[str] = []
-        self.fails_at = fails_at
-
-    @property
-    def content(self) -> bytes:
-        return b"".join(self.writes)
-
-    def _happens(self, event: str) -> None:
-        self.events.append(event)
-        if event == self.fails_at:
-            raise OSError(f"no {event}")
-
-    def open(self) -> MemoryTarget:
-        self._happens("open")
-        return self
-
-    def write(self, data: bytes, /) -> int:
-        self._happens("write")
-        self.writes.append(data)
-        return len(data)
-
-    def commit(self) -> None:
-        self._happens("commit")
-
-    def discard(self) -> None:
-        self._happens("discard")
-
-
-def page(*records: Any, number: int = 1, **more: Any) -> Page:
-    return Page(Rows.of(records), number, **more)
-
-
-def written(pages: list[Page], compression: Compression | None = None) -> MemoryTarget:
-    target = MemoryTarget()
-    write_jsonl(pages, target, compression=compression)
-    return target
-
-
-@given(st.lists(RECORDS, max_size=4), st.sampled_from(COMPRESSIONS))
-def test_records_come_back(pages: list[list[Any]], compression: Compression | None) -> None:
-    target = written([page(*records) for records in pages], compression)
-    back = list(read_jsonl(io.BytesIO(target.content), compression=compression))
-    assert back == [record for records in pages for record in records]
+@given(st.lists(RECORDS, max_size=4), st.sampled_from(SUFFIXES))
+def test_records_come_back(pages: list[list[Any]], suffix: str) -> None:
+    file = content([page(*records) for records in pages], suffix)
+    assert back(file, suffix) == [record for records in pages for record in records]
 
 
 @given(RECORDS)
 def test_one_record_a_line_whatever_it_holds(records: list[Any]) -> None:
-    content = written([page(*records)]).content
-    lines = content.split(b"\n")
+    file = content([page(*records)], "jsonl")
+    lines = file.split(b"\n")
     assert lines.pop() == b""
     assert len(lines) == len(records)
-    assert b"\r" not in content
-    content.decode("utf-8")
+    assert b"\r" not in file
+    file.decode("utf-8")
 
 
 def test_line_breaks_inside_texts_are_escaped() -> None:
-    content = written([page({"text": "a\nb\r\nc", "name": "Pöytäkirja €"})]).content
-    assert content == '{"text":"a\\nb\\r\\nc","name":"Pöytäkirja €"}\n'.encode()
+    file = content([page({"text": "a\nb\r\nc", "name": "Pöytäkirja €"})], "jsonl")
+    assert file == '{"text":"a\\nb\\r\\nc","name":"Pöytäkirja €"}\n'.encode()
+
+
+def test_the_vendors_own_bytes_pass_through() -> None:
+    array = '[{"sum": 1.50e2,"n" :[ 1 ]},{"\\u00e4": "x\\n\\/"}, 1, null]'
+    assert content([text_page(array)], "jsonl") == (
+        b'{"sum": 1.50e2,"n" :[ 1 ]}\n{"\\u00e4": "x\\n\\/"}\n1\nnull\n'
+    )
+
+
+def test_line_breaks_between_tokens_are_removed() -> None:
+    array = '[\r\n  {\n    "sum": 1.50e2,\r\n    "n": [\n      "a\\nb"\n    ]\n  }\n]'
+    assert content([text_page(array)], "jsonl") == b'{"sum":1.50e2,"n":["a\\nb"]}\n'
 
 
 def test_numbers_are_written_digit_by_digit() -> None:
     texts = ["12345678901234567.8900", "0.10", "-1E+5", "100000000000000000000000000000.01"]
-    content = written([page({"sum": Decimal(text), "count": 10**30}) for text in texts]).content
-    assert content.decode().splitlines() == [f'{{"sum":{text},"count":{10**30}}}' for text in texts]
-    back = list(read_jsonl(io.BytesIO(content)))
-    assert [str(record["sum"]) for record in back] == texts
-    assert all(type(record["count"]) is int for record in back)
+    file = content([page({"sum": Decimal(text), "count": 10**30}) for text in texts], "jsonl")
+    assert file.decode().splitlines() == [f'{{"sum":{text},"count":{10**30}}}' for text in texts]
+    records = back(file, "jsonl")
+    assert [str(record["sum"]) for record in records] == texts
+    assert all(type(record["count"]) is int for record in records)
 
 
 def test_one_write_a_page() -> None:
     pages = [page(*({"id": number} for number in range(500)), number=turn) for turn in range(3)]
-    target = MemoryTarget()
-    write_jsonl(pages, target)
-    assert target.events == ["open", "write", "write", "write", "commit"]
+    place, _ = written(pages, "jsonl")
+    assert [write.count(b"\n") for write in place.targets[""].writes] == [500] * 3
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_counts(compression: Compression | None) -> None:
-    target = MemoryTarget()
-    pages = [
-        page({"id": 1}, {"id": 2}, total=3, duplicates=1),
-        page(number=2),
-        page({"id": 3}, number=3, total=4, duplicates=2),
-        page(number=4),
-    ]
-    counts = write_jsonl(pages, target, compression=compression)
-    assert counts == Counts(records=3, bytes=len(target.content), pages=4, duplicates=3, total=4)
-
-
-@pytest.mark.parametrize("compression", COMPRESSIONS)
-def test_nothing_is_a_lawful_file(compression: Compression | None) -> None:
-    target = written([], compression)
-    assert target.events[-1] == "commit"
-    assert list(read_jsonl(io.BytesIO(target.content), compression=compression)) == []
-
-
-def test_gzip_is_gzip_and_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    pages = [page({"id": 1}), page({"id": 2}, number=2)]
-    first = written(pages, "gzip").content
-    monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
-    assert written(pages, "gzip").content == first
-    assert first[4:8] == bytes(4)
-    assert [json.loads(line) for line in gzip.decompress(first).splitlines()] == [{"id": 1}, {"id": 2}]
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
-def test_a_pull_that_breaks_is_discarded(error: type[BaseException]) -> None:
-    def pages() -> Iterator[Page]:
-        yield page({"id": 1})
-        raise error
-
-    target = MemoryTarget()
-    with pytest.raises(error):
-        write_jsonl(pages(), target)
-    assert target.events == ["open", "write", "discard"]
-
-
-@pytest.mark.parametrize("fails_at", ["write", "commit"])
-def test_a_target_that_breaks_is_discarded(fails_at: str) -> None:
-    target = MemoryTarget(fails_at)
-    with pytest.raises(OSError, match=f"no {fails_at}"):
-        write_jsonl([page({"id": 1})], target)
-    assert target.events[-1] == "discard"
-
-
-def test_a_target_that_does_not_open_asks_for_no_page() -> None:
-    def pages() -> Iterator[Page]:
-        raise AssertionError("a page was asked for")
-        yield
-
-    with pytest.raises(OSError, match="no open"):
-        write_jsonl(pages(), MemoryTarget("open"))
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_nothing_is_a_lawful_file(suffix: str) -> None:
+    assert back(content([], suffix), suffix) == []
 
 
 def test_a_large_file_is_read_in_pieces() -> None:
     records = [{"id": number, "text": "x" * 1000} for number in range(5000)]
-    for compression in COMPRESSIONS:
-        content = written([page(*records)], compression).content
-        assert list(read_jsonl(io.BytesIO(content), compression=compression)) == records
+    for suffix in SUFFIXES:
+        assert back(content([page(*records)], suffix), suffix) == records
 
 
 def test_last_line_without_a_break_counts() -> None:
-    assert list(read_jsonl(io.BytesIO(b'{"id":1}\n\n{"id":2}'))) == [{"id": 1}, {"id": 2}]
+    assert back(b'{"id":1}\n\n{"id":2}', "jsonl") == [{"id": 1}, {"id": 2}]
 
 
-@pytest.mark.parametrize("content", [b"no gzip", written([page({"id": 1})], "gzip").content[:-4]])
-def test_damaged_gzip(content: bytes) -> None:
-    with pytest.raises(ValueError, match="gzip file"):
-        list(read_jsonl(io.BytesIO(content), compression="gzip"))
+@pytest.mark.parametrize("damaged", [b'{"id":1}\n{"id":', b'{"id":"\xff"}\n', b"[" * 100_000])
+def test_a_damaged_line_is_told(damaged: bytes) -> None:
+    with pytest.raises(ValueError, match="the file of JSON Lines is damaged"):
+        back(damaged, "jsonl")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "1e99999999999999999999"])
+def test_a_number_without_bounds_lands_and_is_told_when_it_is_read(number: str) -> None:
+    file = content([text_page(f"[{number}]")], "jsonl")
+    assert file == f"{number}\n".encode()
+    with pytest.raises(ValueError, match="a number that is out of bounds"):
+        back(file, "jsonl")

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_finauth.transport import origins
 from airflow_provider_finauth.transport.origins import Origin, is_loopback, origin_of, require_secure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize(
@@ -72,3 +78,68 @@ def test_prefix_matches_no_longer_host(host: str, port: int) -> None:
     assert origin_of(prefix + "x") == Origin("https", host, port)
     assert not f"https://{host}.evil/".startswith(prefix)
     assert not f"https://{host}:{port}0/".startswith(prefix)
+
+
+def outcome(read: Callable[[str], Origin], url: str) -> Origin | str:
+    try:
+        return read(url)
+    except ValueError as error:
+        return str(error)
+
+
+PIECES = [
+    *(
+        "https:",
+        "http:",
+        "HTTPS:",
+        "ftp:",
+        "/",
+        "//",
+        "\\",
+        "?",
+        "#",
+        "@",
+        ":",
+        ".",
+        " ",
+        "\t",
+        "\n",
+        "\u2100",
+    ),
+    *("api.example.com", "evil", "user:pw@", "[::1]", "[", ":443", ":8443", ":x", ":99999", "localhost"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join) | st.text())
+def test_what_is_remembered_of_a_url_is_all_that_tells_its_origin(url: str) -> None:
+    whole = origins._read.__wrapped__
+    assert outcome(origin_of, url) == outcome(whole, url)
+    assert outcome(origin_of, f"https://{url}") == outcome(whole, f"https://{url}")
+
+
+def test_an_origin_that_is_remembered_lets_no_other_pass() -> None:
+    for _ in range(2):
+        ours = require_secure("https://api.example.com/x?y=https://evil/")
+        for other in (
+            "https://api.example.com.evil/x",
+            "https://api.example.com:444/x",
+            "https://evil/https://api.example.com/x",
+            "https://evil?https://api.example.com/x",
+            "https://evil#https://api.example.com/x",
+        ):
+            assert require_secure(other) != ours
+        for bad in (
+            "http://api.example.com/x",
+            "https://api.example.com@evil/x",
+            "https://user:pw@api.example.com/x",
+            "https://api.example.com:x/x",
+        ):
+            with pytest.raises(ValueError, match="address|plain"):
+                require_secure(bad)
+
+
+def test_no_password_is_remembered() -> None:
+    origins._read.cache_clear()
+    with pytest.raises(ValueError, match="user name"):
+        origin_of("https://user:pw@host/x")
+    assert origins._read.cache_info().currsize == 0

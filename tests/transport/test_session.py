@@ -9,10 +9,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from pytest_httpserver import HTTPServer
+from requests.adapters import HTTPAdapter
 from werkzeug import Request, Response
 
 from airflow_provider_finauth.exceptions import ConfigurationError, CrossOriginError
@@ -376,3 +378,58 @@ def test_a_method_that_is_none(session: OriginSession, method: str) -> None:
     with pytest.raises(ConfigurationError, match="'method'") as caught:
         session.request(method, f"{min(session.origins)}/")
     assert caught.value.field == "method"
+
+
+@pytest.mark.parametrize("proxies", [None, {}, {"https": "http://proxy.example:1"}])
+@pytest.mark.parametrize("of_the_session", [{}, {"https": "http://proxy.example:2"}])
+@pytest.mark.parametrize("stream", [None, False, True])
+@pytest.mark.parametrize("verify", [None, False, True, "/ca.pem"])
+@pytest.mark.parametrize("cert", [None, "/cert.pem"])
+def test_settings_are_merged_as_requests_does(
+    proxies: Any, of_the_session: Any, stream: Any, verify: Any, cert: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    url = "https://api.example.com/x"
+    with OriginSession(TransportSettings(), [origin_of(url)]) as session:
+        session.proxies, session.verify, session.cert = of_the_session, "/ours.pem", "/own.pem"
+        merged = requests.Session.merge_environment_settings(session, url, proxies, stream, verify, cert)
+        merged["proxies"] = dict(merged["proxies"] or {})
+        ours = session.merge_environment_settings(url, proxies, stream, verify, cert)
+        ours["proxies"] = dict(ours["proxies"] or {})
+        assert ours == merged
+
+
+def test_connections_are_told_apart_by_what_they_trust(tmp_path: Path) -> None:
+    url = "https://api.example.com/"
+    with OriginSession(TransportSettings(), [origin_of(url), origin_of("https://id.example.com")]) as session:
+
+        def pool(page: int, verify: bool | str, cert: Any = None, proxy: str = "", to: str = url) -> object:
+            prepared = requests.Request("GET", f"{to}{page}").prepare()
+            adapter = session.get_adapter(prepared.url or "")
+            assert isinstance(adapter, HTTPAdapter)
+            proxies = {"https": proxy} if proxy else {}
+            return adapter.get_connection_with_tls_context(prepared, verify, proxies, cert)
+
+        ways: list[Any] = [
+            (True,),
+            (False,),
+            (str(tmp_path),),
+            ("/ca.pem",),
+            (True, "/cert.pem"),
+            (True, ("/cert.pem", "/key.pem")),
+            (True, None, "http://proxy.example:1"),
+            (True, None, "http://proxy.example:2"),
+            (True, None, "", "https://id.example.com/"),
+        ]
+        pools = [pool(1, *way) for way in ways]
+        assert len({id(each) for each in pools}) == len(ways)
+        assert [pool(2, *way) for way in ways] == pools
+
+
+def test_a_closed_session_connects_again(httpserver: HTTPServer, session: OriginSession) -> None:
+    httpserver.expect_request("/a").respond_with_data("here")
+    for _ in range(2):
+        assert session.get(httpserver.url_for("/a")).text == "here"
+        session.close()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from airflow_provider_finauth.client.paging.base import Pull, Request, Turn, Walk
+from airflow_provider_finauth.client.paging.base import PagingStyle, Pull, Request, Turn, Walk
 from airflow_provider_finauth.client.paging.guards import Starts
 
 
 @dataclass(frozen=True, kw_only=True)
-class LimitOffset:
+class LimitOffset(PagingStyle):
     """Pages by limit and offset.
 
     :param offset_param: the parameter for the records to leave out
@@ -53,6 +55,20 @@ class OffsetWalk(Walk):
             return None
         self.check(turn)
         return None if turn.has_all else self.request_at(self.offset)
+
+    def foresee(self, turn: Turn) -> Iterator[Request]:
+        # As if all further pages were as long as this one.
+        size = len(turn.rows)
+        if turn.total is None or not size:
+            return iter(())
+        return map(self.request_at, range(self.offset + size, turn.total, size))
+
+    def bookmark(self) -> dict[str, Any] | None:
+        return {"offset": self.offset}
+
+    def resume(self, bookmark: Mapping[str, Any]) -> Request:
+        self.offset = int(bookmark["offset"])
+        return self.request_at(self.offset)
 
     def check(self, turn: Turn) -> None:
         """Count a page's records, and see that it is another page.

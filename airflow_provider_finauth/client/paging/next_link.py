@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
-from airflow_provider_finauth.client.paging.base import Pull, Request, Turn, Walk, dig
+from airflow_provider_finauth.client.paging.base import PagingStyle, Pull, Request, Turn, Walk
 from airflow_provider_finauth.client.paging.guards import Marks
+from airflow_provider_finauth.client.paging.single import told_of_more
 
+if TYPE_CHECKING:
+    from airflow_provider_finauth.client.paging.answer import Answer
+
+_ABSENT = object()
 LINK_KEYS = ("@odata.nextLink", "nextLink")
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextLink:
+class NextLink(PagingStyle):
     """Pages by link.
 
     :param keys: the members that may hold the link, with dots
@@ -24,6 +29,9 @@ class NextLink:
     def begin(self, pull: Pull) -> Walk:
         """Begin a walk."""
         return NextLinkWalk(self, pull)
+
+    def members(self) -> tuple[str, ...]:
+        return tuple(self.keys)
 
 
 class NextLinkWalk(Walk):
@@ -36,19 +44,35 @@ class NextLinkWalk(Walk):
 
     def next(self, turn: Turn) -> Request | None:
         link = find_link(self, turn.answer, self._style.keys)
+        if link is None and turn.rows and not turn.request.link:
+            self._judge_absence(turn.answer)
         if link is None or not self._links.is_new(link, has_data=bool(turn.rows)):
             return None
-        return follow(turn.request, link)
+        return follow(turn, link)
+
+    def _judge_absence(self, answer: Answer) -> None:
+        """Tell a list of one page from a link that has another name.
+
+        :raises PaginationError: something else tells of more
+        """
+        if any(answer.dig(key, _ABSENT) is not _ABSENT for key in self._style.keys):
+            return
+        told = told_of_more(answer.reopened())
+        if told is not None:
+            raise self.error(
+                f"the answer has no link in {' or '.join(map(repr, self._style.keys))}, and its member "
+                f"{told!r} tells of more. Name the member that holds the link with 'keys'."
+            )
 
 
-def find_link(walk: Walk, answer: Any, keys: Iterable[str]) -> str | None:
+def find_link(walk: Walk, answer: Answer, keys: Iterable[str]) -> str | None:
     """Give the link to the next page, if the answer has one.
 
     :raises PaginationError: there is something else in its place; ``null`` and ``false`` are no link
     """
     strange: str | None = None
     for key in keys:
-        link = dig(answer, key)
+        link = answer.dig(key)
         if isinstance(link, str):
             if link.strip():
                 return link.strip()
@@ -62,6 +86,6 @@ def find_link(walk: Walk, answer: Any, keys: Iterable[str]) -> str | None:
     return None
 
 
-def follow(request: Request, link: str) -> Request:
+def follow(turn: Turn, link: str) -> Request:
     """Ask for what a link leads to."""
-    return replace(request, path=link, link=True, params=None)
+    return replace(turn.request, path=link, link=True, base=turn.answer.url, params=None)

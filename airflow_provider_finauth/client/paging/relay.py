@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_finauth.client.paging.base import Pull, Request, Turn, Walk, dig
-from airflow_provider_finauth.client.paging.guards import Marks, key_of
+from airflow_provider_finauth.client.paging.base import PagingStyle, Pull, Request, Turn, Walk
+from airflow_provider_finauth.client.paging.guards import Marks, keys_of
 from airflow_provider_finauth.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.client.paging.answer import Answer
+    from airflow_provider_finauth.client.paging.rows import Rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relay:
+class Relay(PagingStyle):
     """Pages of a connection. The request's body is ``{"query": …, "variables": {…}}``.
 
     Cursors may be positions (Luca's are), so a record that comes in during a walk shifts those behind it:
@@ -35,6 +39,12 @@ class Relay:
         """Begin a walk."""
         return RelayWalk(self, pull)
 
+    def members(self) -> tuple[str, ...]:
+        return (f"{self.connection_path}.pageInfo",)
+
+    def lists(self) -> tuple[str, ...]:
+        return (f"{self.connection_path}.nodes", f"{self.connection_path}.edges")
+
 
 class RelayWalk(Walk):
     """One walk over a connection, or two."""
@@ -45,21 +55,26 @@ class RelayWalk(Walk):
         super().__init__(pull)
         self._style = style
         self._cursors = Marks(self, "cursor")
+        self._after = ""
         self.exact = style.verify
 
     def first(self) -> Request:
         return self._request(None)
 
-    def rows(self, answer: Any) -> list[Any]:
-        connection = self._connection(answer)
-        nodes = connection.get("nodes")
-        if nodes is None and isinstance(connection.get("edges"), list):
-            nodes = [edge.get("node") for edge in connection["edges"] if isinstance(edge, Mapping)]
-        if not isinstance(nodes, list):
+    def rows(self, answer: Answer) -> Rows:
+        place = self._style.connection_path
+        if not answer.has_object(place):
+            raise self.error(f"the answer has no connection at {place!r}.")
+        rows: Rows | None = None
+        if answer.has(f"{place}.nodes"):
+            rows = answer.rows(f"{place}.nodes")
+        elif answer.has(f"{place}.edges") and (edges := answer.rows(f"{place}.edges")) is not None:
+            rows = edges.without_nulls().within("node")
+        if rows is None:
             raise self.error("the query asks for neither nodes nor edges { node } of the connection.")
         # A node that may not be seen is null.
-        rows = [node for node in nodes if node is not None]
-        if self._style.verify and any(key_of(row, self.pull.key) is None for row in rows):
+        rows = rows.without_nulls()
+        if self._style.verify and None in keys_of(rows, self.pull.key):
             raise ConfigurationError(
                 f"verify needs the member {self.pull.key or 'id'!r} of each record: ask for it in the query.",
                 field="query",
@@ -67,7 +82,7 @@ class RelayWalk(Walk):
         return rows
 
     def next(self, turn: Turn) -> Request | None:
-        info = self._connection(turn.answer).get("pageInfo")
+        info = turn.answer.dig(f"{self._style.connection_path}.pageInfo")
         if not isinstance(info, Mapping) or not isinstance(info.get("hasNextPage"), bool):
             raise self.error("the query must ask the connection for pageInfo { hasNextPage endCursor }.")
         if not info["hasNextPage"]:
@@ -79,7 +94,17 @@ class RelayWalk(Walk):
             )
         if not self._cursors.is_new(cursor, has_data=bool(turn.rows)):
             return self._second_walk()
+        self._after = cursor
         return self._request(cursor)
+
+    def bookmark(self) -> dict[str, Any] | None:
+        # A second walk needs the keys of the whole first one.
+        return None if self._style.verify else {"after": self._after}
+
+    def resume(self, bookmark: Mapping[str, Any]) -> Request:
+        self._after = str(bookmark["after"])
+        self._cursors.is_new(self._after, has_data=False)
+        return self._request(self._after)
 
     def _second_walk(self) -> Request | None:
         if not self._style.verify or not self.counts_repeats:
@@ -88,12 +113,6 @@ class RelayWalk(Walk):
         self.counts_repeats = False
         self._cursors = Marks(self, "cursor")
         return self.first()
-
-    def _connection(self, answer: Any) -> Mapping[str, Any]:
-        connection = dig(answer, self._style.connection_path)
-        if not isinstance(connection, Mapping):
-            raise self.error(f"the answer has no connection at {self._style.connection_path!r}.")
-        return connection
 
     def _request(self, after: str | None) -> Request:
         body = dict(self.pull.request.json or {})

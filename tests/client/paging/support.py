@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.client.paging.base import Page, PagingStyle, Pull, Request
+from airflow_provider_finauth.client.paging.tally import Tally
 from airflow_provider_finauth.client.paging.walk import walk_pages
 
 if TYPE_CHECKING:
@@ -48,8 +49,14 @@ class Script:
         return self._answers.pop(0)
 
 
-def walk(pull: Pull, fetch: Callable[[Request], Any], *, limit: int | None = None) -> list[Page]:
-    return list(walk_pages(pull, fetch, limit=limit))
+def walk(pull: Pull, fetch: Callable[[Request], Any], **options: Any) -> list[Page]:
+    return list(walk_pages(pull, fetch, **options))
+
+
+def lenient(pull: Pull, fetch: Callable[[Request], Any]) -> tuple[list[Page], Tally]:
+    """Walk on where a guard would raise."""
+    tally = Tally()
+    return walk(pull, fetch, tally=tally, on_mismatch="warn"), tally
 
 
 def ids(pages: list[Page]) -> list[Any]:

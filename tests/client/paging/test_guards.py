@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_finauth.client.paging import guards
-from airflow_provider_finauth.client.paging.base import Request, Walk, dig
+from airflow_provider_finauth.client.paging.base import Request, Walk
 from airflow_provider_finauth.client.paging.limit_offset import LimitOffset
 from airflow_provider_finauth.client.paging.next_link import NextLink
+from airflow_provider_finauth.client.paging.rows import Rows, dig
 from airflow_provider_finauth.client.paging.single import Single
 from airflow_provider_finauth.client.paging.walk import walk_pages
 from airflow_provider_finauth.exceptions import PaginationError
@@ -137,11 +138,11 @@ class TestRepeats:
 
     def test_at_least_ten_thousand_keys_are_remembered(self) -> None:
         repeats = guards.Repeats(Walk(pull(Single())))
-        repeats.sift([{"id": "here"}])
+        repeats.sift(Rows.of([{"id": "here"}]))
         for start in range(0, 9_999, 99):
-            repeats.sift([{"id": number} for number in range(start, start + 99)][: 9_999 - start])
+            repeats.sift(Rows.of({"id": number} for number in range(start, min(start + 99, 9_999))))
 
-        assert repeats.sift([{"id": "here"}])[1] == 1
+        assert repeats.sift(Rows.of([{"id": "here"}])).repeated == 1
 
     @given(st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=8))
     def test_every_key_that_came_before_is_counted(self, pages: list[list[int]]) -> None:
@@ -149,7 +150,7 @@ class TestRepeats:
         seen: set[int] = set()
         for page in pages:
             expected = len(page) - len(set(page) - seen)
-            assert repeats.sift([{"id": key} for key in page])[1] == expected
+            assert repeats.sift(Rows.of({"id": key} for key in page)).repeated == expected
             seen |= set(page)
 
 

@@ -157,3 +157,53 @@ def test_a_record_without_its_key_raises() -> None:
 def test_a_pull_without_a_key_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="needs 'key'"):
         walk(pull(style(3), key=None), Script())
+
+
+@given(
+    times=st.lists(st.integers(0, 60), max_size=40),
+    size=st.integers(3, 8),
+    fewer=st.integers(0, 1),
+    until=st.none() | st.integers(0, 60),
+    mixed=st.randoms(use_true_random=False) | st.none(),
+)
+def test_the_order_within_a_page_does_not_matter(
+    times: list[int], size: int, fewer: int, until: int | None, mixed: Any
+) -> None:
+    times.sort()
+    cap = size - fewer
+    # A page must be able to hold all records of one time, and one of the next.
+    assume(all(times.count(time) < cap for time in times))
+    rows = transactions(times)
+    serve = bank(rows, cap=cap)
+
+    def fetch(request: Request) -> Any:
+        answer = list(serve(request))
+        answer.reverse() if mixed is None else mixed.shuffle(answer)
+        return answer
+
+    wanted = {row["objectId"] for row in rows if until is None or row["timestamp"] < until}
+    got = names(walk(transactions_pull(size, until=until), fetch))
+    assert len(got) == len(set(got))
+    assert set(got) == wanted
+
+
+@pytest.mark.parametrize("count", [5, 12])
+def test_a_full_page_that_begins_with_the_newest_is_pointed_out(
+    count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    newest_first = transactions(list(range(count)))[::-1]
+
+    def serve(params: dict[str, Any]) -> Any:
+        return [row for row in newest_first if row["timestamp"] >= params["fromTimestamp"]][:5]
+
+    walk(transactions_pull(5), Model(serve))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "ask the API for the oldest first" in caplog.text
+
+
+def test_the_usual_order_is_not_pointed_out(caplog: pytest.LogCaptureFixture) -> None:
+    for count in (0, 1, 4, 5, 12):
+        walk(transactions_pull(5), bank(transactions(list(range(count)))))
+        # All of one time, which fills no page.
+        walk(transactions_pull(5), bank(transactions([7] * min(count, 4))))
+    assert caplog.text == ""

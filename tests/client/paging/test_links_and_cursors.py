@@ -43,14 +43,34 @@ def test_an_object_for_the_cursor_may_be_missing(count: int) -> None:
 
 def test_a_full_page_without_the_object_for_its_cursor_raises() -> None:
     with pytest.raises(PaginationError, match="no object 'pagination'.*cursor_path"):
-        walk(pull(TRADEVEST), Script({"data": records(4), "next": "x"}))
+        walk(pull(TRADEVEST), Script({"data": records(4), "further": "x"}))
 
 
 def test_a_full_page_without_a_cursor_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     style = Cursor(cursor_path="cursor", size_param="limit", size=4)
 
-    assert ids(walk(pull(style), Script({"data": records(4), "next": "x"}))) == [0, 1, 2, 3]
+    assert ids(walk(pull(style), Script({"data": records(4), "further": "x"}))) == [0, 1, 2, 3]
     assert "ends after one full page" in caplog.text
+
+
+@pytest.mark.parametrize("style", [Cursor(), Cursor(cursor_path="paging.cursor"), NextLink()])
+@pytest.mark.parametrize("more", [{"nextCursor": "c2"}, {"links": {"next": "/2"}}, {"hasMore": True}])
+def test_a_name_that_is_not_the_apis_does_not_end_in_silence(style: Any, more: dict[str, Any]) -> None:
+    with pytest.raises(PaginationError, match="tells of more. Name"):
+        walk(pull(style), Script({"data": records(2), **more}))
+
+
+@pytest.mark.parametrize("last", [{"cursor": None, "nextLink": None}, {"cursor": "", "nextLink": ""}])
+def test_a_name_that_is_the_apis_decides(last: dict[str, Any]) -> None:
+    for style in (Cursor(), NextLink()):
+        answer = {"data": records(2), "links": {"next": "/somewhere"}, **last}
+        assert ids(walk(pull(style), Script(answer))) == [0, 1]
+
+
+@pytest.mark.parametrize("cursor", [{"after": "c2"}, ["c2"]])
+def test_an_object_is_no_cursor(cursor: Any) -> None:
+    with pytest.raises(PaginationError, match="is no cursor, but something else"):
+        walk(pull(Cursor()), Script({"data": records(2), "cursor": cursor}))
 
 
 def test_a_cursor_that_is_a_number_is_handed_back() -> None:

@@ -89,7 +89,7 @@ def test_verify_needs_ids() -> None:
 
 
 def test_edges_and_hidden_nodes() -> None:
-    edges = [{"cursor": "a", "node": {"id": 1}}, {"cursor": "b", "node": None}]
+    edges = [{"cursor": "a", "node": {"id": 1}}, {"cursor": "b", "node": None}, None]
     answer = {"a": {"things": {"edges": edges, "pageInfo": {"hasNextPage": False}}}}
 
     assert ids(walk(pull(Relay(connection_path="a.things"), request=START), Script(answer))) == [1]
@@ -131,6 +131,10 @@ def test_no_more_without_a_cursor_does_not() -> None:
         ({"things": {"nodes": []}}, "pageInfo"),
         ({"things": {"nodes": [], "pageInfo": {"endCursor": "a"}}}, "pageInfo"),
         ({"things": {"pageInfo": {"hasNextPage": False}}}, "neither nodes nor edges"),
+        (
+            {"things": {"edges": [{"cursor": "a"}], "pageInfo": {"hasNextPage": False}}},
+            "neither nodes nor edges",
+        ),
     ],
 )
 def test_an_answer_that_cannot_be_walked_raises(answer: Any, text: str) -> None:

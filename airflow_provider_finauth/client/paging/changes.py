@@ -1,0 +1,76 @@
+"""How the records of a list tell when they changed, so that a later pull can ask for what is new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.client.paging.rows import Rows
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Microseconds, milliseconds or seconds: a number's size tells, for the years from 1973 to 5138.
+_UNITS = ((10**14, 1), (10**11, 1000), (0, 1_000_000))
+# A number with more is none of them, and would take its time.
+_MOST_DIGITS = 18
+_DAY_DIGITS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What a list tells about changes.
+
+    :param fields: the members that hold moments, with dots; a record changed at the latest of them
+    :param filtered: ``since`` and ``until`` of the pull go by that moment; otherwise a pull brings the whole
+        list, of which what is new is kept
+    :param exact: the filter is exactly from ``since`` on and before ``until``, so that nothing has to be kept
+        back here
+    :param deleted: the member, and its value, by which a record says that it was deleted
+    :param why_not: where there are no fields: why, and what to do instead
+    """
+
+    fields: tuple[str, ...] = ()
+    filtered: bool = False
+    exact: bool = False
+    deleted: tuple[str, str] | None = None
+    why_not: str = ""
+
+    def moments(self, rows: Rows) -> list[datetime | None]:
+        """Say when each record changed; None where it does not tell."""
+        rows.look_at(self.fields)
+        columns = [rows.column(field) for field in self.fields]
+        return [
+            max((found for value in values if (found := moment_of(value)) is not None), default=None)
+            for values in zip(*columns, strict=True)
+        ]
+
+    def count_deleted(self, rows: Rows) -> int:
+        """Say how many of the records were deleted."""
+        if self.deleted is None:
+            return 0
+        member, value = self.deleted
+        return rows.column(member).count(value)
+
+
+def moment_of(value: Any) -> datetime | None:
+    """Read a moment: ISO 8601, without a zone as UTC, or seconds, milliseconds or microseconds since 1970.
+
+    :return: in UTC; None where it is no moment
+    """
+    try:
+        text = value.strip() if isinstance(value, str) else ""
+        # Eight digits are a day like 20260131: as seconds they would be of the years before 1973.
+        if text and (len(text) == _DAY_DIGITS or not text.isdecimal()):
+            found = datetime.fromisoformat(text)
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            return None
+        number = Decimal(value)
+        if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+            return None
+        unit = next(unit for above, unit in _UNITS if abs(number) >= above)
+        return _EPOCH + timedelta(microseconds=int(number * unit))
+    except (ValueError, OverflowError, ArithmeticError):
+        return None
