@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_finauth.apis.dates import When, timestamp
 from airflow_provider_finauth.client.paging.changes import Changes
+from airflow_provider_finauth.client.paging.limit_offset import LimitOffset
+from airflow_provider_finauth.client.paging.page_index import PageIndex
+from airflow_provider_finauth.client.paging.skip_top import SkipTop
 from airflow_provider_finauth.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,7 +43,11 @@ def with_changes(
         if value and param
     }
     changes = (
-        Changes(fields=(changed_field,), filtered=since_param is not None)
+        Changes(
+            fields=(changed_field,),
+            filtered=since_param is not None,
+            shifts=isinstance(pull.paging, LimitOffset | PageIndex | SkipTop),
+        )
         if changed_field
         else Changes(
             why_not="Name the member that tells when a record changed by 'changed_field', and by "

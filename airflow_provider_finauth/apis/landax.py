@@ -174,7 +174,7 @@ def _credentials(settings: Settings, base: str) -> Credentials | FixedCredential
 
 
 def _entity_set(name: str) -> str:
-    if not _ENTITY_SET.fullmatch(name):
+    if not isinstance(name, str) or not _ENTITY_SET.fullmatch(name):
         raise ConfigurationError(
             f"Argument 'entity_set' must be a name like Incidents, not {name!r}.", field="entity_set"
         )
@@ -184,9 +184,7 @@ def _entity_set(name: str) -> str:
 def _changes(select: str | None) -> Changes:
     if select is not None and _CHANGED not in (name.strip() for name in select.split(",")):
         return Changes(why_not=f"Argument 'select' leaves out {_CHANGED}, which tells what is new: add it.")
-    # Exact: a time without a zone may be Norwegian (it differs by field in public clients), and only the
-    # server's own comparison is sure to be right.
-    return Changes(fields=(_CHANGED,), filtered=True, exact=True)
+    return Changes(fields=(_CHANGED,), filtered=True, shifts=True)
 
 
 def _names(value: Iterable[str] | str) -> str | None:

@@ -163,9 +163,12 @@ def text(argument: str, value: str) -> str:
     return value
 
 
-def several(values: Iterable[str] | str) -> tuple[str, ...] | str:
-    """Give texts that may be gone through more than once; a single text, as a template gives one, stays."""
-    return values if isinstance(values, str) else tuple(values)
+def several(values: Iterable[str] | str | None) -> tuple[str, ...] | str:
+    """Give texts that may be gone through more than once; a single text, as a template gives one, stays.
+
+    A template that leaves native values gives None where there are none.
+    """
+    return values if isinstance(values, str) else tuple(values or ())
 
 
 def conversation(settings: Settings, made: TransportSettings | None = None) -> Conversation:

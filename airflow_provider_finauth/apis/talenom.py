@@ -291,10 +291,10 @@ def _organization(value: int | str) -> int:
     return reading.integer("organization_number", value, minimum=1)
 
 
-def _several(values: Iterable[str | int]) -> list[str]:
+def _several(values: Iterable[str | int] | None) -> list[str]:
     if isinstance(values, str):
         values = values.split(",")
-    return [text for value in values if (text := str(value).strip())]
+    return [text for value in values or () if (text := str(value).strip())]
 
 
 def _judge(settings: Settings) -> Any:

@@ -330,7 +330,7 @@ class Records(Iterator[Any]):
         if self._source.reread is not None:
             yield from self._source.reread(mark.window, mark.notes)
         elif changes is not None and changes.filtered:
-            yield self._source.describe(mark.window.since, mark.window.until)
+            yield self._source.describe(mark.window.since, None if changes.shifts else mark.window.until)
         else:
             yield self._pull
 

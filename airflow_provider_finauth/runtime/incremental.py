@@ -137,7 +137,7 @@ class Incremental:
         one inside.
 
         :param pages: as the API gives them
-        :param tally: what they are held against; where a check is broken the watermark stays
+        :param tally: what they are held against; where that cut the pull short the watermark stays
         """
         changes, window = self._changes, self.window
         with closing(cast("Generator[Page, None, None]", pages)):
@@ -159,11 +159,11 @@ class Incremental:
                 self._deleted += changes.count_deleted(page.rows)
                 if kept:
                     yield page
-        if tally is not None and tally.is_broken:
+        if tally is not None and tally.is_cut_short:
             self._newest = None
             _log.warning(
-                "A check of the pull of %s is broken, so records may be missing: the next one begins where this "
-                "one began.",
+                "The pull of %s was cut short by a check, so records are missing: the next one begins where "
+                "this one began.",
                 self._resource,
             )
         elif self._received and self._newest is None:

@@ -11,9 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 from airflow_provider_finauth.exceptions import ConfigurationError, StorageError
 from airflow_provider_finauth.runtime.names import check_names
+
+# What RFC 3986 lets stand in a path. DuckDB, fsspec and Airflow's ObjectStoragePath take a ``file://`` address
+# as it is written: with a run's id or a partition encoded they would not find the file.
+_PATH = "/!$&'()*+,;=:@~"
 
 # What another try does not mend, unlike a full disk.
 _WRONG_PLACE = frozenset(
@@ -53,7 +58,7 @@ class LocalFile:
 
     @property
     def uri(self) -> str:
-        return self._path.as_uri()
+        return f"file://{quote(os.fsencode(self._path), safe=_PATH)}"
 
     @property
     def name(self) -> str:

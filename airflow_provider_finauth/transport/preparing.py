@@ -1,7 +1,7 @@
 """Making requests ready to be sent.
 
-``requests`` merges everything that a request and its session may hold, which takes longer than all else that
-is done for a small request. Most hold none of it.
+``requests`` merges everything that a request and its session may hold, which takes several times as long as
+what is done here. Most requests hold none of it.
 """
 
 from __future__ import annotations

@@ -240,7 +240,7 @@ class OriginSession(requests.Session):
         if proxies or self.proxies or self.trust_env or verify is not None or cert is not None:
             settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
         else:
-            # To find out that there is nothing to merge takes requests longer than to send the request.
+            # The same, without requests' checks of each value's type, which are felt in small requests.
             stream = self.stream if stream is None else stream
             settings = {"proxies": {}, "stream": stream, "verify": self.verify, "cert": self.cert}
         if self._environment_proxies and not settings["proxies"] and not self._bypasses_proxies(url):

@@ -123,15 +123,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def one_is_told_to_wait(server: LimitedServer, cooldowns: CoolDowns) -> Iterator[None]:
-    """Have one worker meet the 429; it succeeds in the end."""
+def one_is_told_to_wait(server: LimitedServer, cooldowns: CoolDowns) -> Iterator[str]:
+    """Have one worker meet the 429; it succeeds in the end. Gives the cool-down's name."""
     client, answers = client_of(server.url, cooldowns), []
     worker = threading.Thread(target=lambda: answers.append(client.get_json("/x")))
     worker.start()
     key = client.session.cooling._named()
     assert key is not None
     wait_until(lambda: cooldowns.remaining(key) > 0)
-    yield
+    yield key
     worker.join()
     assert answers == [{}]
 
@@ -144,7 +144,10 @@ def test_processes_of_a_host(tmp_path: Path) -> None:
         command = [sys.executable, "-c", TASK, server.url, folder, tmp_path, str(reader), str(WORKERS - 1)]
         root = Path(__file__).parents[2]
         with subprocess.Popen(list(map(str, command)), pass_fds=[reader], cwd=root) as tasks:
-            with one_is_told_to_wait(server, cooldowns_of(folder, tmp_path / "first")):
+            with one_is_told_to_wait(server, cooldowns_of(folder, tmp_path / "first")) as key:
+                # This process knows of it before the file is there.
+                onlooker = cooldowns_of(folder, tmp_path / "onlooker")
+                wait_until(lambda: onlooker.remaining(key) > 0)
                 os.write(writer, b"x" * (WORKERS - 1))
                 os.close(writer)
                 os.close(reader)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_finauth.client.client import ApiClient
 from airflow_provider_finauth.exceptions import ApiError, ConfigurationError, StoreUnavailableError
 from airflow_provider_finauth.hooks.landax import LandaxHook
 from airflow_provider_finauth.hooks.luca import LucaHook
@@ -25,6 +26,7 @@ from tests.hooks.support import ids
 from tests.runtime.variables import FakeVariables
 
 if TYPE_CHECKING:
+    from airflow_provider_finauth.client.paging.base import Page, Pull
     from airflow_provider_finauth.hooks.records import Records
     from airflow_provider_finauth.sandbox import RunningSandbox
     from tests.hooks.support import SandboxConnections
@@ -81,7 +83,27 @@ def pin(variables: FakeVariables, run: int, **window: str) -> None:
     variables.values[name] = json.dumps(known)
 
 
-# Landax: the API filters exactly.
+# Landax: the API filters, and its pages are told apart by positions.
+
+
+def test_landax_loses_nothing_to_a_change_during_the_pull(
+    connections: SandboxConnections, ours: RunningSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A row that left the list would let others move up into pages that have been read."""
+    walk = ApiClient.pages
+
+    def pages(client: ApiClient, pull: Pull, **how: Any) -> Iterator[Page]:
+        for page in walk(client, pull, **how):
+            if page.number == 1:
+                ours.records("landax", "Incidents", places=[0, 1, 2], at=ago(hours=-1))
+            yield page
+
+    incidents = LandaxHook().entities("Incidents", select="Id,ChangedDateTime")
+    everything = set(ids(incidents, "Id"))
+    monkeypatch.setattr(ApiClient, "pages", pages)
+    first = LandaxHook().entities("Incidents", select="Id,ChangedDateTime")
+    manifest = first.land(incremental="nightly", context=context(), output=f"{tmp_path}/i.jsonl")
+    assert set(ids(read_records(manifest), "Id")) == everything
 
 
 def test_landax(connections: SandboxConnections, ours: RunningSandbox, variables: FakeVariables) -> None:
@@ -93,8 +115,7 @@ def test_landax(connections: SandboxConnections, ours: RunningSandbox, variables
     newest = max(row["ChangedDateTime"] for row in first)
     assert content(variables)["watermark"] == newest
     (filtered,) = {dict(asked["query"])["filter"] for asked in ours.log("landax", "api")}
-    window = content(variables)["windows"]["the_dag/scheduled__1"]["pull/-1"]
-    assert filtered == f"ChangedDateTime ge 2026-10-25T00:00:00Z and ChangedDateTime lt {window['until']}"
+    assert filtered == "ChangedDateTime ge 2026-10-25T00:00:00Z"
 
     new = ours.records("landax", "Incidents", add=2, at=ago(minutes=5))["added"]
     changed = ours.records("landax", "Incidents", change=1, at=ago(minutes=4))["changed"]
@@ -464,12 +485,11 @@ def test_a_watermark_moves_only_when_the_file_is_there(
 def test_the_window_is_pinned_before_the_first_request(
     connections: SandboxConnections, sandbox: RunningSandbox, variables: FakeVariables
 ) -> None:
-    sandbox.faults("landax", "status", status=404)
+    sandbox.faults("tradevest", "status", status=404)
     with pytest.raises(ApiError):
-        land(LandaxHook().entities("Incidents"))
-    asked = dict(sandbox.log("landax", "api")[0]["query"])["filter"]
-    until = content(variables)["windows"]["the_dag/scheduled__1"]["pull/-1"]["until"]
-    assert asked == f"ChangedDateTime lt {until}"
+        land(TradevestHook().changelog("roles", since="2026-10-20"))
+    asked = dict(sandbox.log("tradevest", "api")[0]["query"])["endDate"]
+    assert content(variables)["windows"]["the_dag/scheduled__1"]["pull/-1"]["until"] == asked
 
 
 def test_the_manifest_tells_what_was_held_against_what(

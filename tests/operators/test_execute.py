@@ -473,3 +473,19 @@ def test_a_failed_pull_leaves_no_file(
         run(TalenomAccountingPeriodsOperator, **arguments)
     assert target.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["TalenomVouchers", "TalenomGeneralLedgerEvents", "LandaxEntities"])
+def test_lists_may_be_left_open(connections: SandboxConnections, name: str) -> None:
+    """As `render_template_as_native_obj` and `params` leave them."""
+    operator, arguments, *_ = PULLS[name]
+    lists = {"states", "categories", "account_numbers", "select", "expand", "orderby"}
+    left_open = dict.fromkeys(lists & set(operator.template_fields))
+    found = operator(task_id="t", **{**arguments, **left_open, "limit": 1}).execute(CONTEXT)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("entity_set", [None, 5])
+def test_an_entity_set_that_is_no_text_is_refused(connections: SandboxConnections, entity_set: Any) -> None:
+    with pytest.raises(ConfigurationError, match="must be a name like Incidents"):
+        LandaxEntitiesOperator(task_id="t", entity_set=entity_set).execute(CONTEXT)

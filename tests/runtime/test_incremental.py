@@ -597,19 +597,21 @@ def test_an_overlap_that_reaches_back_before_the_calendar_takes_everything(
     assert begin(clock, run_of(2), overlap=overlap_of("9999999d")).window == Window(None, NOW)
 
 
-def test_the_watermark_stays_where_a_check_is_broken(
-    variables: FakeVariables, clock: StoppedClock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("check", ["cycles", "mistaken_index", "stuck"])
+def test_the_watermark_stays_where_a_pull_is_cut_short(
+    variables: FakeVariables, clock: StoppedClock, caplog: pytest.LogCaptureFixture, check: str
 ) -> None:
-    """With `on_mismatch="warn"`: what is missing may be older than what came."""
+    """With `on_mismatch="warn"`: what did not come may be older than what came."""
     mark = begin(clock, since=NOW - DAY)
-    tally = Tally(missing=3)
+    tally = Tally()
+    tally.add(check)
     assert len(list(mark.keep(pages(NOW - HOUR), tally))) == 1
     assert mark.reached(None) is None
     mark.commit(None)
     assert content(variables)["watermark"] is None
-    assert "records may be missing" in caplog.text
+    assert "was cut short" in caplog.text
     again = begin(clock, run_of(2), since=NOW - DAY)
-    list(again.keep(pages(NOW - HOUR), Tally(duplicates=1)))
+    list(again.keep(pages(NOW - HOUR), Tally(duplicates=1, missing=1)))
     assert again.reached(None) == text_of(NOW - HOUR)
 
 

@@ -451,8 +451,9 @@ def test_a_set_without_files_that_was_cut_off_leaves_no_note(
         raise RuntimeError
 
     store = Folder(tmp_path)
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         patch.setattr(Place, "finish", lambda place, manifest: (place._retire(), fails()))
-        put(store, partition_by="date")
+        with pytest.raises(RuntimeError):
+            put(store, partition_by="date")
     put(store, "1")
     assert store.objects() == ["x.jsonl"]

@@ -20,6 +20,15 @@ class TestAddresses:
         assert file_at("out/a b.jsonl").uri == f"{tmp_path.as_uri()}/out/a%20b.jsonl"
         assert file_at(str(tmp_path / "a.jsonl")).uri == f"{tmp_path.as_uri()}/a.jsonl"
 
+    def test_an_address_names_the_file_as_it_is_written(self, tmp_path: Path) -> None:
+        """A run's id and a partition stand in it as they are: others do not decode what they open."""
+        name = "day=2026-10-01/manual__2026-11-22T09:41:12+00:00-00001.jsonl"
+        file = file_at(str(tmp_path / name))
+        put(file, b"x")
+        assert file.uri == f"file://{tmp_path}/{name}"
+        assert ObjectStoragePath(file.uri).read_bytes() == b"x"
+        assert file_at(file.uri).read().read() == b"x"
+
     def test_a_path_in_the_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """No shell has expanded it in a DAG, nor behind `--output=`."""
         monkeypatch.setenv("HOME", str(tmp_path))

@@ -27,6 +27,8 @@ class Changes:
         list, of which what is new is kept
     :param exact: the filter is exactly from ``since`` on and before ``until``, so that nothing has to be kept
         back here
+    :param shifts: the pages are told apart by positions, so that no end may be asked for: what changes during
+        the pull would leave the list, others would move up, and some of them would be passed over
     :param deleted: the member, and its value, by which a record says that it was deleted
     :param why_not: where there are no fields: why, and what to do instead
     """
@@ -34,6 +36,7 @@ class Changes:
     fields: tuple[str, ...] = ()
     filtered: bool = False
     exact: bool = False
+    shifts: bool = False
     deleted: tuple[str, str] | None = None
     why_not: str = ""
 

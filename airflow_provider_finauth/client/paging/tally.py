@@ -59,9 +59,12 @@ class Tally:
         setattr(self, check, getattr(self, check) + amount)
 
     @property
-    def is_broken(self) -> bool:
-        """Whether a rule was broken that ends a pull: what came may not be all."""
-        return bool(self.cycles or self.mistaken_index or self.missing or self.stuck)
+    def is_cut_short(self) -> bool:
+        """Whether a rule was broken that ends a pull in its middle.
+
+        Not where records are missing to a total: such a pull came to its end, and the total may be wrong.
+        """
+        return bool(self.cycles or self.mistaken_index or self.stuck)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the counts for a manifest; the total only where one was told."""
