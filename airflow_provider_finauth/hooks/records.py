@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -197,6 +198,11 @@ class Records(Iterator[Any]):
             going_on = flag("resumable", resumable) and self._notes(
                 context, output=output, max_records_per_file=max_records_per_file, partition_by=partition_by
             )
+            if overlap not in (None, "") and not incremental:
+                raise ConfigurationError(
+                    "Argument 'overlap' is set, but 'incremental' is not: there is nothing to overlap.",
+                    field="overlap",
+                )
             mark = self._incremental(incremental, overlap, context) if incremental else None
             pulls = [self._pull] if mark is None else self._changed(mark)
             resuming = (
@@ -213,22 +219,24 @@ class Records(Iterator[Any]):
                 if mark is not None:
                     mark.commit(tally.server_time)
 
-            landed = land(
-                self._watched(pages, tally),
-                output=output,
-                output_format=output_format or None,
-                max_records_per_file=_optional_count("max_records_per_file", max_records_per_file),
-                partition_by=partition_by or None,
-                nested=nested,
-                api=self._source.api,
-                resource=self._pull.resource,
-                window=window,
-                watermark=lambda: mark.reached(tally.server_time) if mark is not None else None,
-                checks=lambda: {**tally.to_dict(), **(mark.checks() if mark is not None else {})},
-                committed=committed,
-                resuming=resuming,
-                context=context,
-            )
+            # Closed at once where it cannot land: pages are fetched ahead.
+            with closing(self._watched(pages, tally)) as arriving:
+                landed = land(
+                    arriving,
+                    output=output,
+                    output_format=output_format or None,
+                    max_records_per_file=_optional_count("max_records_per_file", max_records_per_file),
+                    partition_by=partition_by or None,
+                    nested=nested,
+                    api=self._source.api,
+                    resource=self._pull.resource,
+                    window=window,
+                    watermark=lambda: mark.reached(tally.server_time) if mark is not None else None,
+                    checks=lambda: {**tally.to_dict(), **(mark.checks() if mark is not None else {})},
+                    committed=committed,
+                    resuming=resuming,
+                    context=context,
+                )
             if not isinstance(landed, dict):
                 committed()
         if isinstance(landed, dict):
@@ -241,7 +249,7 @@ class Records(Iterator[Any]):
         for pull in pulls:
             yield from self._source.walk(pull, limit=self._limit, tally=tally, on_mismatch=on_mismatch)
 
-    def _watched(self, pages: Iterator[Page], tally: Tally) -> Iterator[Page]:
+    def _watched(self, pages: Iterator[Page], tally: Tally) -> Generator[Page, None, None]:
         # Not before it is read: until then `watch` may be called.
         yield from watched(pages, tally, tell=self._tell, every=self._every, limit=self._limit)
 

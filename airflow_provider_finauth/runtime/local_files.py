@@ -16,8 +16,8 @@ from urllib.parse import quote
 from airflow_provider_finauth.exceptions import ConfigurationError, StorageError
 from airflow_provider_finauth.runtime.names import check_names
 
-# What RFC 3986 lets stand in a path. DuckDB, fsspec and Airflow's ObjectStoragePath take a ``file://`` address
-# as it is written: with a run's id or a partition encoded they would not find the file.
+# What RFC 3986 lets stand in a path. DuckDB and Airflow's ObjectStoragePath take a ``file://`` address as
+# it is written: with a run's id or a partition encoded they would not find the file.
 _PATH = "/!$&'()*+,;=:@~"
 
 # What another try does not mend, unlike a full disk.
@@ -106,7 +106,9 @@ class LocalFile:
             self._temporary = None
             descriptor = os.open(folder, os.O_RDONLY)
             try:
-                os.fsync(descriptor)
+                # The file is in place; some network file systems sync no folder.
+                with suppress(OSError):
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
 

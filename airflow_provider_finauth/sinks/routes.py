@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from datetime import date
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.client.paging.base import Page
     from airflow_provider_finauth.client.paging.rows import Rows
     from airflow_provider_finauth.sinks.files import Files, OpenFile, WrittenFile
+
+_log = logging.getLogger(__name__)
 
 # As Hive, and what reads its folders, names the partition of records without a value.
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
@@ -164,7 +167,13 @@ class Partitioned:
         return day
 
     def finish(self) -> None:
-        for name in self._partitions.names():
+        names = self._partitions.names()
+        if names == [self._folder + _NO_DATE]:
+            _log.warning(
+                "No record has a date in %r, by which the files are divided: is this the member's name?",
+                self._member,
+            )
+        for name in names:
             series = Series(self._files, self._most, partition=name)
             for rows in self._partitions.read(name):
                 series.add_rows(rows)

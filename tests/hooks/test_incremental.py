@@ -386,6 +386,7 @@ def test_what_does_not_go_with_it(connections: SandboxConnections, argument: str
         ({"incremental": "  "}, "incremental"),
         ({"incremental": 7}, "incremental"),
         ({"overlap": "soon"}, "overlap"),
+        ({"overlap": "36h", "incremental": None}, "overlap"),
         ({"on_mismatch": "ignore"}, "on_mismatch"),
         ({"nested": "tree"}, "nested"),
         ({"max_records_per_file": "0"}, "max_records_per_file"),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath
 
 from airflow_provider_finauth.exceptions import ConfigurationError, ConnectionNotFoundError
 from airflow_provider_finauth.runtime import door

@@ -98,6 +98,14 @@ def test_partitions_by_the_date_as_written() -> None:
     assert [file.partition for file in result.files] == list(place.appeared)
 
 
+def test_a_member_that_no_record_has_is_wondered_at(caplog: pytest.LogCaptureFixture) -> None:
+    place, _ = written([page({"at": "2026-10-01"}, {"at": None})], "jsonl", partition_by="at")
+    assert not caplog.records
+    place, _ = written([page({"at": "2026-10-01"})], "jsonl", partition_by="date")
+    assert list(place.appeared) == ["date=__HIVE_DEFAULT_PARTITION__"]
+    assert "No record has a date in 'date'" in caplog.text
+
+
 @pytest.mark.parametrize(
     "value",
     ["", "yesterday", "2026-02-30", "01.10.2026", "2026-10-1", "20261001", "٢٠٢٦-10-01", 20261001, True, []],
