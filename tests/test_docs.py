@@ -168,6 +168,9 @@ def test_dags_in_airflow(sandbox: RunningSandbox, tmp_path: Path) -> None:
     """By `airflow dags test`, with the options as they are after installation: one of the README's, and all
     that need Airflow."""
     chosen = [next(block for block in DAGS if block.page.name == "README.md"), *IN_AIRFLOW]
+    if not AIRFLOW_3:
+        # What goes on after a crash needs Airflow's task state store.
+        chosen = [block for block in chosen if "resumable=True" not in block.text]
     assert len(chosen) > 1
     home: AirflowHome = make_home(tmp_path / "airflow", sandbox.environment)
     for block in chosen:

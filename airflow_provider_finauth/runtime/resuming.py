@@ -295,7 +295,7 @@ class Resuming:
         self._pages, self._duplicates = pages, duplicates
         self.pulled_at, self._attempt = pulled_at, attempt
         _log.info(
-            "Going on after %d files with %d records, which a try before has left.",
+            "Going on after file %d: a try before has left %d records.",
             len(files),
             sum(file.records for file in files),
         )

@@ -76,7 +76,12 @@ def lines(text: str) -> list[Any]:
 def running(words: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command in a process of its own."""
     process = subprocess.Popen(
-        command("pull", *shlex.split(words)), stderr=subprocess.PIPE, start_new_session=True, **options
+        command("pull", *shlex.split(words)),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # Where the tests run in a shell's background, interrupts are ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
     )
     try:
         yield process
