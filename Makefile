@@ -32,9 +32,11 @@ MATRIX_SINGER := .venv/matrix-singer
 UV := .venv/uv
 # Two workers or more; a file's tests stay together, since they share a sandbox or a database.
 PYTEST := -m pytest -n auto --dist loadfile
-# The pure layers know no Airflow, and both constraint files pin the same releases below them: once is enough.
-WITHOUT_AIRFLOW := tests/apis tests/auth tests/client tests/faults tests/model tests/sandbox tests/scale \
-    tests/sinks tests/transport tests/test_matrix.py
+# The pure layers, and what comes of faults in them, know no Airflow, and both constraint files pin the same
+# releases below them: once is enough.
+WITHOUT_AIRFLOW := tests/apis tests/auth tests/client tests/faults tests/hooks/test_faults.py \
+    tests/hooks/test_token_faults.py tests/model tests/sandbox tests/scale tests/sinks tests/transport \
+    tests/test_benchmarks.py tests/test_docs_errors.py tests/test_matrix.py tests/test_settings.py
 
 .PHONY: help
 help: ## Say what there is to make

@@ -16,7 +16,7 @@ from tests.faults import strict_server
 
 pytestmark = [pytest.mark.airflow, needs_airflow_3]
 
-TASKS = int(os.environ.get("FINAUTH_MAPPED_TASKS", "12"))
+TASKS = int(os.environ.get("FINAUTH_MAPPED_TASKS", "6"))
 
 DAG = """
 import os

@@ -1,6 +1,6 @@
 """A pull's memory is that of its pages in flight, however many there are.
 
-20,000 records of each way by default; ``make scale`` sets ``FINAUTH_SCALE`` to 100,000.
+10,000 records of each way by default; ``make scale`` sets ``FINAUTH_SCALE`` to 100,000.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.airflow_environment import environment_of, outer_environment
 from tests.airflow_harness import ROOT
 from tests.scale.pulls import WAYS
 
-RECORDS = int(os.environ.get("FINAUTH_SCALE", "20000"))
+RECORDS = int(os.environ.get("FINAUTH_SCALE", "10000"))
 MOST_GROWTH = 30 * 2**20
 # A row group lies in memory while it is written.
 MOST_GROWTH_OF_PARQUET = 64 * 2**20
