@@ -75,7 +75,7 @@ docs: $(AIRFLOW3)/.made ## Write docs/connections.md from the table of connectio
 	mv docs/connections.md.new docs/connections.md
 
 .PHONY: bench
-bench: $(BENCH)/.made $(MATRIX_SINGER)/.made ## Measure pulls and calls beside other libraries', and write docs/benchmarks.md (15 minutes)
+bench: $(BENCH)/.made $(MATRIX_SINGER)/.made ## Measure pulls and calls beside other libraries', and write docs/benchmarks.md (18 minutes)
 	$(BENCH)/bin/python -m benchmarks.speed --output docs/benchmarks.md
 
 .PHONY: scale

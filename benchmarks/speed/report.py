@@ -37,7 +37,7 @@ def page(cases: list[Case], results: Results, *, seconds: float) -> str:
         for verdict in verdicts(results, {case.key: case for case in cases})
     ]
     if judged:
-        parts += ["## What we hold ourselves to\n", _table(("", "target", "measured", ""), judged)]
+        parts += ["## What we hold ourselves to\n", _table(("", "target", "measured", ""), judged), _BOUNDS]
     for case in cases:
         parts += [f"## {case.title}\n", f"{case.text}\n", _case(case, results)]
     parts += _programs("Import", "Milliseconds in a fresh interpreter.", IMPORTS, results)
@@ -150,6 +150,16 @@ make bench                                                           # all, into
 ```
 """
 
+_BOUNDS = """\
+**What bounds ours.** On loopback, the time is that of `requests`: sending a request and reading its
+answer takes as long as all that we do with the page. Of the rest most goes into opening a page (one pass
+of msgspec over its bytes) and into reading the keys for the guards (a second one). By cursor each page
+costs the latency, and beside it what a request costs on this machine; the loops by hand show how much
+that is. A connection that costs as much as a page halves the time by arithmetic, and no more. Parquet
+counts what pyarrow takes at its first use, about 25 MB, and one row group of 32,000 records; its time
+goes into decoding records and making columns of them. A call is the same exchange as the bare session's
+with the checks around it, so it stands at the same time.
+"""
 _MASKING_TEXT = """\
 What it costs to register freshly minted tokens (900 characters) with Airflow's masker, all in one process.
 The masker compiles all that it knows anew for each, so the time grows faster than the number. Airflow's own
