@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain
@@ -115,24 +116,38 @@ def _decoder_of(names: list[str]) -> msgspec.json.Decoder[list[Any]] | None:
     return msgspec.json.Decoder(list[row]) if names else None  # type: ignore[valid-type]
 
 
-class Batches:
-    """Gathers small pages into batches, and cuts large ones."""
+class Batched(ABC):
+    """A file that takes its records in batches: small pages are gathered, and large ones cut."""
 
     def __init__(self) -> None:
         self._lines: list[msgspec.Raw | bytes] = []
         self._size = 0
 
-    def add(self, rows: Rows) -> Iterator[Rows]:
-        """Take records; give the batches that are full."""
+    def add(self, rows: Rows) -> None:
+        """Take records.
+
+        :raises ConfigurationError: one is no object
+        """
         for start in range(0, len(rows), BATCH_RECORDS):
             part = rows[start : start + BATCH_RECORDS]
             self._lines += part.lines
             self._size += part.size
             if len(self._lines) >= BATCH_RECORDS or self._size >= BATCH_BYTES:
-                yield self.rest()
+                self._flush()
 
-    def rest(self) -> Rows:
-        """Give what is left."""
+    def seal(self) -> None:
+        """Keep the rest.
+
+        :raises ConfigurationError: a record is no object
+        """
+        if self._lines:
+            self._flush()
+
+    def _flush(self) -> None:
         rows = Rows(self._lines)
         self._lines, self._size = [], 0
-        return rows
+        self._keep(rows)
+
+    @abstractmethod
+    def _keep(self, rows: Rows) -> None:
+        """Keep a batch of records."""

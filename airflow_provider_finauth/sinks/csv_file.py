@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_finauth.sinks.columns import Batches, Column, ColumnReader
+from airflow_provider_finauth.sinks.columns import Batched, Column, ColumnReader
 from airflow_provider_finauth.sinks.spool import Piece, Spool
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Csv:
         self.spool.close()
 
 
-class CsvFile:
+class CsvFile(Batched):
     """Writes one CSV file, at its end.
 
     :param table: which columns there are
@@ -55,33 +55,17 @@ class CsvFile:
     """
 
     def __init__(self, table: Csv, sink: Sink) -> None:
+        super().__init__()
         self._reader = table.reader
         self._spool = table.spool
         self._sink = sink
-        self._batches = Batches()
         self._parts: list[_Part] = []
-
-    def add(self, rows: Rows) -> None:
-        """Take records.
-
-        :raises ConfigurationError: one is no object
-        """
-        for batch in self._batches.add(rows):
-            self._keep(batch)
 
     def _keep(self, rows: Rows) -> None:
         columns = self._reader.read(rows)
         fields = zip(*map(_fields, columns), strict=True) if columns else ([] for _ in rows.lines)
         text = "".join(line + _END for line in _lines(fields))
         self._parts.append(_Part(self._spool.append(text.encode(errors="surrogateescape")), len(columns)))
-
-    def seal(self) -> None:
-        """Keep the rest.
-
-        :raises ConfigurationError: a record is no object
-        """
-        if rest := self._batches.rest():
-            self._keep(rest)
 
     def finish(self) -> None:
         """Write the file; without columns and records it is empty."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_finauth.exceptions import ConfigurationError
-from airflow_provider_finauth.sinks.columns import Batches, Column, ColumnReader
+from airflow_provider_finauth.sinks.columns import Batched, Column, ColumnReader
 from airflow_provider_finauth.sinks.shapes import Shape, fit
 from airflow_provider_finauth.sinks.spool import Piece, Spool
 
@@ -69,7 +69,7 @@ class Parquet:
         self.spool.close()
 
 
-class ParquetFile:
+class ParquetFile(Batched):
     """Writes one Parquet file, at its end.
 
     :param table: which columns there are
@@ -77,18 +77,10 @@ class ParquetFile:
     """
 
     def __init__(self, table: Parquet, sink: Sink) -> None:
+        super().__init__()
         self._table = table
         self._sink = sink
-        self._batches = Batches()
         self._parts: list[_Part] = []
-
-    def add(self, rows: Rows) -> None:
-        """Take records.
-
-        :raises ConfigurationError: one is no object
-        """
-        for batch in self._batches.add(rows):
-            self._keep(batch)
 
     def _keep(self, rows: Rows) -> None:
         columns = self._table.reader.read(rows)
@@ -100,14 +92,6 @@ class ParquetFile:
         with pa.ipc.new_stream(packed, batch.schema, options=_SPOOLED) as stream:
             stream.write_batch(batch)
         self._parts.append(_Part(self._table.spool.append(packed.getvalue()), len(rows)))
-
-    def seal(self) -> None:
-        """Keep the rest.
-
-        :raises ConfigurationError: a record is no object
-        """
-        if rest := self._batches.rest():
-            self._keep(rest)
 
     def finish(self) -> None:
         """Write the file.

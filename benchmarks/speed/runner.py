@@ -145,21 +145,26 @@ def measure(case: Case, key: str, address: str) -> dict[str, Any]:
         style = case.style if case.style in subject.styles else "links"
         order = Order(address, case.pages, case.records, case.latency, case.connect, style, folder)
         wanted = {"subject": key, "calls": case.calls, "order": asdict(order)}
-        run = subprocess.run(
-            [_python(subject.environment), "-m", "benchmarks.speed.worker", json.dumps(wanted)],
-            cwd=ROOT,
-            env=_environment(folder),
-            capture_output=True,
-            text=True,
-            timeout=_LIMIT,
-            check=False,
-        )
+        run = _run(subject.environment, folder, "-m", "benchmarks.speed.worker", json.dumps(wanted))
     if run.returncode:
         if os.environ.get("BENCH_DEBUG"):
             print(run.stderr, file=sys.stderr)
         raise RuntimeError(_last_line(run.stderr))
     result: dict[str, Any] = json.loads(run.stdout)
     return result
+
+
+def _run(environment: str, folder: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python program in a process of its own."""
+    return subprocess.run(
+        [_python(environment), *arguments],
+        cwd=ROOT,
+        env=_environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT,
+        check=False,
+    )
 
 
 _TIMED = """
@@ -179,19 +184,8 @@ def run_programs(programs: Iterable[Program], results: Results, *, tell: Callabl
             if number >= program.rounds:
                 continue
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-                run = subprocess.run(
-                    [
-                        _python(program.environment),
-                        "-c",
-                        _TIMED.format(before=program.before, measured=program.measured),
-                    ],
-                    cwd=ROOT,
-                    env=_environment(folder),
-                    capture_output=True,
-                    text=True,
-                    timeout=_LIMIT,
-                    check=False,
-                )
+                code = _TIMED.format(before=program.before, measured=program.measured)
+                run = _run(program.environment, folder, "-c", code)
             if run.returncode:
                 tell(f"{program.title}: {_last_line(run.stderr)}")
                 continue
