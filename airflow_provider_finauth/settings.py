@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import math
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from airflow_provider_finauth import values
 from airflow_provider_finauth.connections import CONNECTION_TYPES, Field, Kind
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.secret import Secret
+from airflow_provider_finauth.values import Unreadable
 
-_TRUE = frozenset({"true", "1", "yes", "on"})
-# Control and format signs, such as a zero-width space that came along with a copy.
+# Control and format characters, such as a zero-width space that came along with a copy.
 _INVISIBLE = frozenset({"Cc", "Cf"})
-_FALSE = frozenset({"false", "0", "no", "off"})
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,10 +133,10 @@ def parse(
 ) -> Settings:
     """Read a connection of one of our types.
 
-    Empty texts and nulls count as unset, since a form saves both. Texts that hold a number or a truth value
-    are accepted for one. Unknown members of ``extra`` are ignored.
+    Empty strings and nulls count as unset, since a form saves both. Strings that hold a number or a truth
+    value are accepted for one. Unknown members of ``extra`` are ignored.
 
-    :raises ConfigurationError: names the connection and the field that is to be mended
+    :raises ConfigurationError: names the connection and the field to correct
     """
     # Airflow's older forms stored an extra under this longer name.
     prefix = f"extra__{conn_type}__"
@@ -155,18 +153,18 @@ def _parsed(
     conn_type: str, conn_id: str, given: Mapping[str, Any], port: int | None
 ) -> Settings | ConfigurationError:
     """Read the fields, or give the error to raise, so that no traceback shows a frame that holds them."""
-    values: dict[str, Any] = {}
-    settings = Settings(conn_id, conn_type, values)
+    found: dict[str, Any] = {}
+    settings = Settings(conn_id, conn_type, found)
     try:
-        _read_fields(settings, given, values)
+        _read_fields(settings, given, found)
     except ConfigurationError as error:
         return error.with_traceback(None)
-    if port and "host" in values:
-        values["host"] = _with_port(values["host"], port)
+    if port and "host" in found:
+        found["host"] = _with_port(found["host"], port)
     return settings
 
 
-def _read_fields(settings: Settings, given: Mapping[str, Any], values: dict[str, Any]) -> None:
+def _read_fields(settings: Settings, given: Mapping[str, Any], found: dict[str, Any]) -> None:
     for item in CONNECTION_TYPES[settings.conn_type]:
         raw = given.get(item.name)
         if isinstance(raw, str):
@@ -178,92 +176,70 @@ def _read_fields(settings: Settings, given: Mapping[str, Any], values: dict[str,
             if item.required:
                 raise settings.error(item.name, "is empty")
             continue
-        values[item.name] = _read(settings, item, raw)
+        found[item.name] = _read(settings, item, raw)
 
 
 def _read(settings: Settings, item: Field, raw: Any) -> Any:
-    value = _READERS[item.kind](settings, item, raw)
-    if item.choices and value not in item.choices:
-        raise settings.error(item.name, f"must be one of {', '.join(item.choices)}")
+    try:
+        value = _READERS[item.kind](raw)
+        _check(item, value)
+    except Unreadable as error:
+        expected = error.expected
+    else:
+        if item.kind is Kind.SECRET and any(
+            unicodedata.category(character) in _INVISIBLE for character in value.reveal()
+        ):
+            raise settings.error(
+                item.name,
+                "holds a line break or another character that cannot be seen; copy it again, without it",
+            )
+        return value
+    # Outside of the handler, since what it handles leads to frames that hold the value.
+    raise settings.error(item.name, f"must be {expected}")
+
+
+def _check(item: Field, value: Any) -> None:
+    if item.choices:
+        values.choice(value, item.choices)
     if item.kind in (Kind.INTEGER, Kind.NUMBER):
         if item.minimum is not None and value < item.minimum:
-            raise settings.error(item.name, f"must be at least {item.minimum:g}")
+            raise Unreadable(f"at least {item.minimum:g}")
         if item.maximum is not None and value > item.maximum:
-            raise settings.error(item.name, f"must be at most {item.maximum:g}")
-    return value
+            raise Unreadable(f"at most {item.maximum:g}")
 
 
-def _text(settings: Settings, item: Field, raw: Any) -> str:
+def _string(raw: Any) -> str:
     if isinstance(raw, bool) or not isinstance(raw, str | int):
-        raise settings.error(item.name, "must be a text")
+        raise Unreadable("a string")
     return str(raw)
 
 
-def _secret(settings: Settings, item: Field, raw: Any) -> Secret:
-    text = _text(settings, item, raw)
-    if item.kind is Kind.SECRET and any(unicodedata.category(sign) in _INVISIBLE for sign in text):
-        raise settings.error(
-            item.name, "holds a line break or another sign that cannot be seen; copy it again, without it"
-        )
-    return Secret(text)
-
-
-def _url(settings: Settings, item: Field, raw: Any) -> str:
+def _url(raw: Any) -> str:
     # Whether credentials may travel there is judged where origins are known, in ``apis``.
-    return _text(settings, item, raw).rstrip("/")
+    return _string(raw).rstrip("/")
 
 
-def _integer(settings: Settings, item: Field, raw: Any) -> int:
-    number = _number(settings, item, raw)
-    if number != int(number):
-        raise settings.error(item.name, "must be a whole number")
-    return int(number)
+def _secret(raw: Any) -> Secret:
+    return Secret(_string(raw))
 
 
-def _number(settings: Settings, item: Field, raw: Any) -> float:
+def _integer(raw: Any) -> int:
+    values.number(raw)
+    return values.integer(raw)
+
+
+def _mapping(raw: Any) -> dict[str, str]:
     try:
-        number = math.nan if isinstance(raw, bool) else float(raw)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise settings.error(item.name, "must be a number")
-    return number
+        found = values.mapping(raw)
+        if not any(isinstance(value, dict | list) for value in found.values()):
+            return {name: str(value) for name, value in found.items() if value is not None}
+    except Unreadable:
+        pass
+    raise Unreadable('a JSON object of strings, for example {"Name": "value"}')
 
 
-def _flag(settings: Settings, item: Field, raw: Any) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    word = str(raw).strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise settings.error(item.name, "must be true or false")
-    return word in _TRUE
-
-
-def _list(settings: Settings, item: Field, raw: Any) -> tuple[str, ...]:
-    if isinstance(raw, str) and raw.startswith("["):
-        try:
-            raw = json.loads(raw)
-        except ValueError:
-            raise settings.error(item.name, "must be a comma-separated text or a JSON list") from None
-    parts = raw.split(",") if isinstance(raw, str) else raw if isinstance(raw, list) else [raw]
-    if any(isinstance(part, dict | list | bool) or part is None for part in parts):
-        raise settings.error(item.name, "must be a comma-separated text or a JSON list")
-    return tuple(text for part in parts if (text := str(part).strip()))
-
-
-def _mapping(settings: Settings, item: Field, raw: Any) -> dict[str, str]:
-    if isinstance(raw, str):
-        try:
-            raw = json.loads(raw)
-        except ValueError:
-            raw = None
-    if not isinstance(raw, Mapping) or any(isinstance(value, dict | list) for value in raw.values()):
-        raise settings.error(item.name, 'must be a JSON object of texts, for example {"Name": "value"}')
-    return {str(name): str(value) for name, value in raw.items() if value is not None}
-
-
-def _secret_mapping(settings: Settings, item: Field, raw: Any) -> dict[str, Secret]:
-    return {name: Secret(value) for name, value in _mapping(settings, item, raw).items()}
+def _secret_mapping(raw: Any) -> dict[str, Secret]:
+    return {name: Secret(value) for name, value in _mapping(raw).items()}
 
 
 def _with_port(address: str, port: int) -> str:
@@ -274,16 +250,16 @@ def _with_port(address: str, port: int) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{port}"))
 
 
-_READERS: dict[Kind, Callable[[Settings, Field, Any], Any]] = {
-    Kind.TEXT: _text,
+_READERS: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: _string,
     Kind.URL: _url,
     Kind.SECRET: _secret,
-    Kind.PEM: _text,
+    Kind.PEM: _string,
     Kind.SECRET_PEM: _secret,
     Kind.INTEGER: _integer,
-    Kind.NUMBER: _number,
-    Kind.FLAG: _flag,
-    Kind.LIST: _list,
+    Kind.NUMBER: values.number,
+    Kind.FLAG: values.flag,
+    Kind.LIST: values.strings,
     Kind.MAPPING: _mapping,
     Kind.SECRET_MAPPING: _secret_mapping,
 }

@@ -75,8 +75,8 @@ def test_a_required_field_is_named(conn_type: str, field: str, empty: str | None
         ("talenom", "max_concurrency", "many", "must be a number"),
         ("talenom", "tls_verify", "perhaps", "must be true or false"),
         ("talenom", "page_numbering", "pages", "must be one of index, offset"),
-        ("talenom", "scope", {"a": 1}, "must be a text"),
-        ("talenom", "subscription_api_key", ["a"], "must be a text"),
+        ("talenom", "scope", {"a": 1}, "must be a string"),
+        ("talenom", "subscription_api_key", ["a"], "must be a string"),
         ("opcorporate", "environment", "staging", "must be one of production, sandbox"),
         ("luca", "auth_method", "oauth3", "must be one of api_key, oauth2, oauth21"),
         ("luca", "company_ids", "[1, 2", "comma-separated"),
@@ -94,7 +94,25 @@ def test_what_is_wrong_is_named(conn_type: str, field: str, value: object, says:
     assert f"field '{field}'" in str(caught.value)
 
 
-def test_texts_are_read_for_what_they_hold() -> None:
+@pytest.mark.parametrize(
+    ("conn_type", "field", "value"),
+    [
+        ("oauth2api", "secret_headers", '{"X-Key": "hunter22",}'),
+        ("oauth2api", "secret_headers", ["hunter22"]),
+        ("talenom", "max_concurrency", "hunter22"),
+        ("talenom", "tls_verify", "hunter22"),
+        ("luca", "company_ids", "[hunter22"),
+    ],
+)
+def test_what_is_wrong_is_not_repeated(conn_type: str, field: str, value: object) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(conn_type, extra={field: value})
+    assert "hunter22" not in str(caught.value)
+    # What was raised on the way has frames, and members, that hold the value.
+    assert caught.value.__context__ is None
+
+
+def test_strings_are_read_for_what_they_hold() -> None:
     settings = read(
         "luca",
         extra={
