@@ -1,45 +1,25 @@
-"""Dates as arguments: a date, a datetime, or the text of one as a template gives it."""
+"""Dates as arguments: a date, a datetime, or the string of one as a template gives it."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
+from airflow_provider_finauth import values
 from airflow_provider_finauth.exceptions import ConfigurationError
 
-When = str | date | datetime
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+When = values.When
 
 
 def moment(argument: str, value: When) -> datetime:
-    """Give a point in time in UTC; a date counts from its midnight, a time without a zone as UTC.
+    """Read an argument as a point in time in UTC; see :func:`.values.moment`.
 
     :raises ConfigurationError: names the argument
     """
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise ConfigurationError(
-                f"Argument '{argument}' must be a date like 2026-01-31 or 2026-01-31T09:00:00Z, "
-                f"not {value!r}.",
-                field=argument,
-            ) from None
-    if not isinstance(value, datetime):
-        if not isinstance(value, date):
-            raise ConfigurationError(f"Argument '{argument}' must be a date, not {value!r}.", field=argument)
-        value = datetime(value.year, value.month, value.day)
-    try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        raise ConfigurationError(
-            f"Argument '{argument}' must be a date between the years 1 and 9999 in UTC, not {value}.",
-            field=argument,
-        ) from None
+    return values.argument(argument, values.moment, value)
 
 
 def day(argument: str, value: When) -> str:
-    """Give a day as ``2026-01-31``: the day that the value itself names, whatever its zone.
+    """Read an argument as a day like ``2026-01-31``: the one that the value itself names, whatever its zone.
 
     :raises ConfigurationError: names the argument
     """
@@ -50,19 +30,19 @@ def day(argument: str, value: When) -> str:
 
 
 def timestamp(argument: str, value: When) -> str:
-    """Give a point in time as ``2026-01-31T09:00:00Z``, with microseconds only where there are any.
+    """Write the point in time of an argument as ``2026-01-31T09:00:00Z``; see :func:`.values.timestamp`.
 
     :raises ConfigurationError: names the argument
     """
-    return moment(argument, value).isoformat().replace("+00:00", "Z")
+    return values.timestamp(moment(argument, value))
 
 
 def microseconds(argument: str, value: When) -> int:
-    """Give a point in time as microseconds since the epoch, exactly.
+    """Count the microseconds from the epoch to the point in time of an argument, exactly.
 
     :raises ConfigurationError: names the argument
     """
-    return (moment(argument, value) - _EPOCH) // timedelta(microseconds=1)
+    return values.microseconds(moment(argument, value))
 
 
 def require_order(since: When, until: When) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import quote
 
+from airflow_provider_finauth import values
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.secret import Secret
 from airflow_provider_finauth.transport.origins import require_secure
@@ -104,37 +105,23 @@ def _file(settings: Settings, field: str) -> str:
 
 
 def integer(argument: str, value: int | str, *, minimum: int = 0) -> int:
-    """Check that an argument is a whole number; a text of digits is one, since templates give texts.
+    """Read an argument as a whole number; see :func:`.values.integer`.
 
     :raises ConfigurationError: names the argument
     """
-    text = str(value).strip()
-    # Python reads no number of more than 4,300 digits, and no API has one of more than 18.
-    if isinstance(value, bool) or not text.isdecimal() or len(text) > 18 or int(text) < minimum:
-        raise ConfigurationError(
-            f"Argument '{argument}' must be a whole number of at least {minimum}, not {value!r}.",
-            field=argument,
-        )
-    return int(text)
+    return values.argument(argument, values.integer, value, minimum=minimum)
 
 
 def flag(argument: str, value: bool | str) -> bool:
-    """Check that an argument is a truth value; the texts of one are accepted, since templates give texts.
+    """Read an argument as true or false; see :func:`.values.flag`.
 
     :raises ConfigurationError: names the argument
     """
-    if isinstance(value, bool):
-        return value
-    word = value.strip().lower() if isinstance(value, str) else None
-    if word not in ("true", "false"):
-        raise ConfigurationError(
-            f"Argument '{argument}' must be true or false, not {value!r}.", field=argument
-        )
-    return word == "true"
+    return values.argument(argument, values.flag, value)
 
 
 def optional_flag(argument: str, value: bool | str | None) -> bool | None:
-    """Check that an argument is a truth value or left open; a template leaves one open by an empty text.
+    """Read an argument as true, false or left open; a template leaves one open by an empty string.
 
     :raises ConfigurationError: names the argument
     """
@@ -142,33 +129,27 @@ def optional_flag(argument: str, value: bool | str | None) -> bool | None:
 
 
 def choice(argument: str, value: str, choices: tuple[str, ...]) -> str:
-    """Check that an argument is one of the values allowed.
+    """Read an argument as one of the words allowed; see :func:`.values.choice`.
 
     :raises ConfigurationError: names the argument
     """
-    if value not in choices:
-        raise ConfigurationError(
-            f"Argument '{argument}' must be one of {', '.join(choices)}, not {value!r}.", field=argument
-        )
-    return value
+    return values.argument(argument, values.choice, value, choices)
 
 
 def text(argument: str, value: str) -> str:
-    """Check that an argument is a text and not empty: an empty id in a path asks for something else.
+    """Refuse an argument that is no string, or blank: an empty id in a path asks for something else.
 
     :raises ConfigurationError: names the argument
     """
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"Argument '{argument}' must be a text, not {value!r}.", field=argument)
-    return value
+    return values.argument(argument, values.string, value)
 
 
-def several(values: Iterable[str] | str | None) -> tuple[str, ...] | str:
-    """Give texts that may be gone through more than once; a single text, as a template gives one, stays.
+def several(given: Iterable[str] | str | None) -> tuple[str, ...] | str:
+    """Make strings that may be gone through more than once; a single one, as a template gives it, stays.
 
     A template that leaves native values gives None where there are none.
     """
-    return values if isinstance(values, str) else tuple(values or ())
+    return given if isinstance(given, str) else tuple(given or ())
 
 
 def conversation(settings: Settings, made: TransportSettings | None = None) -> Conversation:
