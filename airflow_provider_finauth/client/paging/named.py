@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from airflow_provider_finauth import values
 from airflow_provider_finauth.client.paging.base import PagingStyle, Pull, Request
 from airflow_provider_finauth.client.paging.cursor import Cursor
 from airflow_provider_finauth.client.paging.keyset import Keyset
@@ -54,14 +55,11 @@ def pull_of(
     :param idempotent: whether a request other than a GET may be repeated when its answer is lost
     :raises ConfigurationError: no such style, or it takes no such option
     """
-    if paging not in PAGING_STYLES:
-        raise ConfigurationError(
-            f"Argument 'paging' must be one of {', '.join(PAGING_STYLES)}, not {paging!r}.", field="paging"
-        )
-    style = _style(paging, dict(paging_options or {}))
+    name = values.argument("paging", values.choice, paging, tuple(PAGING_STYLES))
+    options = values.argument("paging_options", values.mapping, paging_options or {})
     return Pull(
         request=Request(method, path, dict(params or {}), json, dict(headers or {}), idempotent),
-        paging=style,
+        paging=_style(name, options),
         records_path=records_path,
         key=key,
         total=total,
@@ -69,13 +67,13 @@ def pull_of(
     )
 
 
-def _style(paging: str, options: dict[str, Any]) -> PagingStyle:
+def _style(paging: str, options: Mapping[str, Any]) -> PagingStyle:
     declared = {field.name: str(field.type) for field in fields(PAGING_STYLES[paging])}  # type: ignore[arg-type]
     try:
         return PAGING_STYLES[paging](
-            **{name: _fitted(declared[name], value) for name, value in options.items()}
+            **{name: _option(name, declared[name], value) for name, value in options.items()}
         )
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, KeyError):
         raise ConfigurationError(
             f"Argument 'paging_options' does not fit the paging '{paging}', which takes "
             f"{', '.join(declared) or 'none'}; see the documentation of paging.",
@@ -83,20 +81,24 @@ def _style(paging: str, options: dict[str, Any]) -> PagingStyle:
         ) from None
 
 
-def _fitted(declared: str, value: Any) -> Any:
-    """Read an option by the type that its style declares; templates give texts.
+def _option(name: str, declared: str, value: Any) -> Any:
+    """Read an option by the type that its style declares.
 
-    :raises ValueError: it is of another kind
+    :raises ConfigurationError: it is of another kind
     """
-    if declared.startswith("int") and not (value is None and declared.endswith("None")):
-        if isinstance(value, bool) or not str(value).strip().isdecimal():
-            raise ValueError
-        return int(value)
-    if declared == "bool" and not isinstance(value, bool):
-        return {"true": True, "false": False}[str(value).strip().lower()]
-    if declared.startswith("tuple"):
-        # A single name is a text, whose letters would be looked for one by one.
-        return (value,) if isinstance(value, str) else tuple(value)
-    if declared == "str" and not isinstance(value, str):
-        raise ValueError
-    return value
+    kind, _, optional = declared.partition(" | ")
+    if optional and (value is None or value == ""):
+        return None
+    try:
+        if kind == "int":
+            return values.integer(value, minimum=0)
+        if kind == "bool":
+            return values.flag(value)
+        if kind == "str":
+            return values.string(value)
+        return values.strings(value) if kind.startswith("tuple") else value
+    except values.Unreadable as error:
+        raise ConfigurationError(
+            f"Argument 'paging_options': '{name}' must be {error.expected}, not {value!r}.",
+            field="paging_options",
+        ) from None
