@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from airflow_provider_finauth import values
 from airflow_provider_finauth.configuration import CONFIG_OPTIONS, SECTION
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.runtime import door
@@ -111,27 +112,22 @@ def _text(option: str) -> str | None:
 def _whole(option: str) -> int:
     text = _text(option) or ""
     try:
-        value = int(text)
-    except ValueError:
-        raise _wrong(option, f"'{text}' is not a whole number") from None
-    if value <= 0:
-        raise _wrong(option, f"{value} is not above zero")
-    return value
+        return values.integer(text, minimum=1)
+    except values.Unreadable as error:
+        raise _wrong(option, f"must be {error.expected}, not '{text}'") from None
 
 
 def _lock_timeout() -> float:
     text = _text("lock_timeout") or ""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not _DEADLINE < value <= _A_DAY:
-        raise _wrong(
-            "lock_timeout",
-            f"'{text}' is not a number of seconds above {_DEADLINE}, the longest that a token request may "
-            "take, and a day at most",
-        )
-    return value
+    with suppress(values.Unreadable):
+        seconds = values.number(text)
+        if _DEADLINE < seconds <= _A_DAY:
+            return seconds
+    raise _wrong(
+        "lock_timeout",
+        f"must be a number of seconds above {_DEADLINE}, the longest that a token request may take, and a "
+        f"day at most, not '{text}'",
+    )
 
 
 def _store_key() -> Secret | None:

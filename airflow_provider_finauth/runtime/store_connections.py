@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from airflow_provider_finauth import values
 from airflow_provider_finauth.auth.sealer import Sealer
 from airflow_provider_finauth.exceptions import ConfigurationError, ConnectionNotFoundError
 from airflow_provider_finauth.runtime import door
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.runtime.config import Config
     from airflow_provider_finauth.runtime.door import AirflowConnection
 
-_TRUE = ("true", "1", "yes", "on")
-_FALSE = ("false", "0", "no", "off", "")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
+# No server has as many databases.
+_LARGEST = 999_999_999
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _TABLE = "finauth_entries"
 _MEANINGS = {"schema": "; it is the database's name", "login": "; it is the database's user"}
@@ -183,50 +186,61 @@ class _Fields:
         return str(value) if value else None
 
     def text(self, *names: str) -> str | None:
-        """Give the first of some members of ``extra`` that is set.
+        """Read the first of some members of ``extra`` that is set.
 
-        :raises ConfigurationError: it is no text
+        :raises ConfigurationError: it is no string
         """
         for name in names:
-            value = self._found.extra.get(name)
-            if value is None or value == "":
-                continue
-            if not isinstance(value, str):
-                raise self.error(name, "must be a text")
-            return value
+            value = self._member(name)
+            if value is not None:
+                return self._read(name, values.string, value)
         return None
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str | None:
-        """Give a member of ``extra`` that is one of some words.
+        """Read a member of ``extra`` that is one of some words.
 
         :raises ConfigurationError: it is another one
         """
-        value = self.text(name)
-        if value is not None and value not in choices:
-            raise self.error(name, f"must be one of {', '.join(choices)}")
-        return value
+        value = self._member(name)
+        return None if value is None else self._read(name, values.choice, value, choices)
 
     def flag(self, name: str) -> bool:
-        """Give a truth value of ``extra``; false if it is not set.
+        """Read a truth value of ``extra``; false if it is not set.
 
         :raises ConfigurationError: it is none
         """
-        value = str(self._found.extra.get(name) or "").strip().lower()
-        if value not in _TRUE + _FALSE:
-            raise self.error(name, "must be true or false")
-        return value in _TRUE
+        value = self._member(name)
+        return value is not None and self._read(name, values.flag, value)
 
     def integer(self, name: str, otherwise: str | None = None) -> int:
-        """Give a whole number of ``extra``; 0 if it is not set.
+        """Read a whole number of ``extra``; 0 if it is not set.
 
         :param otherwise: what counts if it is not set
         :raises ConfigurationError: it is none
         """
+        value = self._member(name)
+        if value is None:
+            value = otherwise or 0
+        return self._read(name, values.integer, value, minimum=0, maximum=_LARGEST)
+
+    def _member(self, name: str) -> Any:
+        """Look up a member of ``extra``; a form saves what is not set as an empty string."""
         value = self._found.extra.get(name)
-        text = str(otherwise or 0 if value is None or value == "" else value).strip()
-        if not text.isdecimal() or len(text) > 9:
-            raise self.error(name, "must be a whole number")
-        return int(text)
+        return None if isinstance(value, str) and not value.strip() else value
+
+    def _read(
+        self,
+        name: str,
+        read: Callable[Concatenate[Any, _P], _T],
+        value: Any,
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> _T:
+        try:
+            return read(value, *args, **kwargs)
+        except values.Unreadable as error:
+            expected = error.expected
+        raise self.error(name, f"must be {expected}")
 
 
 def _redis(fields: _Fields, sealer: Sealer) -> Store:
