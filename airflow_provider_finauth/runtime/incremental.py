@@ -15,21 +15,22 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider_finauth import values
 from airflow_provider_finauth.auth.stores.flock import file_lock
 from airflow_provider_finauth.client.paging.changes import moment_of
 from airflow_provider_finauth.exceptions import ConfigurationError, LockTimeoutError, StoreUnavailableError
 from airflow_provider_finauth.runtime import door
 from airflow_provider_finauth.runtime.config import lock_folder, read_config
-from airflow_provider_finauth.runtime.incremental_state import Kept, Window, text_of, variable_of
+from airflow_provider_finauth.runtime.incremental_state import Kept, Window, variable_of
 from airflow_provider_finauth.runtime.variable_parts import probe
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_finauth.values import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,37 +47,17 @@ _ATTEMPTS = 5
 _LOCK_TIMEOUT = 60.0
 # Waited before a write that did not stand is repeated: whoever overwrote it does the same.
 _LONGEST_PAUSE = 0.5
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def overlap_of(value: timedelta | float | str | None) -> timedelta:
-    """Read the argument ``overlap``.
+    """Read the argument ``overlap``; see :func:`.values.duration`.
 
-    :param value: a timedelta, seconds, or a text such as ``36h``, ``90m`` or ``2d``; None or an empty text
-        for 24 hours
-    :raises ConfigurationError: it is none of them
+    :param value: None or an empty string for 24 hours
+    :raises ConfigurationError: it is no length of time
     """
     if value is None or value == "":
         return OVERLAP
-    try:
-        if isinstance(value, timedelta):
-            found = value
-        elif isinstance(value, str):
-            number, unit = _DURATION.fullmatch(value.strip().lower()).groups()  # type: ignore[union-attr]
-            found = timedelta(seconds=float(number) * _UNITS[unit])
-        elif isinstance(value, bool):
-            raise TypeError
-        else:
-            found = timedelta(seconds=value)
-        if found >= timedelta(0):
-            return found
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        pass
-    raise ConfigurationError(
-        f"Argument 'overlap' must be a number of seconds, a timedelta or a text like 36h, not {value!r}.",
-        field="overlap",
-    )
+    return values.argument("overlap", values.duration, value)
 
 
 class Incremental:
@@ -125,8 +106,8 @@ class Incremental:
         _log.info(
             "Pulling %s from %s to %s; the Variable '%s' keeps how far that has come.",
             pull.resource,
-            "the beginning" if self.window.since is None else text_of(self.window.since),
-            text_of(self.window.until),
+            "the beginning" if self.window.since is None else timestamp(self.window.since),
+            timestamp(self.window.until),
             self.variable,
         )
 
@@ -177,7 +158,7 @@ class Incremental:
 
     def counts(self) -> dict[str, Any]:
         """Give what was noticed so far, for a try that goes on."""
-        newest = None if self._newest is None else text_of(self._newest)
+        newest = None if self._newest is None else timestamp(self._newest)
         counted = [self._received, self._outside, self._undated, self._deleted]
         return {"newest": newest, "counted": counted}
 
@@ -209,7 +190,7 @@ class Incremental:
     def reached(self, server_time: datetime | None) -> str | None:
         """Say it as a text, for the manifest."""
         moment = self.watermark(server_time)
-        return None if moment is None else text_of(moment)
+        return None if moment is None else timestamp(moment)
 
     def commit(self, server_time: datetime | None) -> None:
         """Move the watermark, now that the records are where they were wanted.
@@ -250,8 +231,8 @@ class Incremental:
                 since = since.replace(microsecond=0)
                 if since > until:
                     raise ConfigurationError(
-                        f"The incremental pull cannot begin at {text_of(since)}, which is yet to come. Look "
-                        f"at argument 'since', or at 'watermark' in the Variable '{self.variable}'.",
+                        f"The incremental pull cannot begin at {timestamp(since)}, which is yet to come. "
+                        f"Look at argument 'since', or at 'watermark' in the Variable '{self.variable}'.",
                         field="since",
                     )
             return Window(since, until)

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_finauth.client.paging.changes import moment_of
+from airflow_provider_finauth.values import timestamp
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.client.paging.base import Pull
@@ -42,8 +43,8 @@ class Window:
 
     def to_dict(self) -> dict[str, str]:
         """Give it as texts; what is open is left out."""
-        found = {"since": text_of(self.since)} if self.since is not None else {}
-        return {**found, "until": text_of(self.until)}
+        found = {"since": timestamp(self.since)} if self.since is not None else {}
+        return {**found, "until": timestamp(self.until)}
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Window:
@@ -60,11 +61,6 @@ class Window:
     def holds(self, moment: datetime) -> bool:
         """Tell whether a moment lies in it."""
         return (self.since is None or self.since <= moment) and moment < self.until
-
-
-def text_of(moment: datetime) -> str:
-    """Write a moment as ``2026-01-31T09:00:00Z``."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 @dataclass
@@ -99,7 +95,7 @@ class Kept:
         """Write the Variable's value, for a person to read and change too."""
         return json.dumps(
             {
-                "watermark": None if self.watermark is None else text_of(self.watermark),
+                "watermark": None if self.watermark is None else timestamp(self.watermark),
                 "windows": self.windows,
                 **({"notes": self.notes} if self.notes else {}),
             },

@@ -25,10 +25,11 @@ from airflow_provider_finauth.client.paging.tally import Tally
 from airflow_provider_finauth.exceptions import ConfigurationError, StoreUnavailableError
 from airflow_provider_finauth.runtime import door, incremental
 from airflow_provider_finauth.runtime.incremental import Incremental, overlap_of
-from airflow_provider_finauth.runtime.incremental_state import RUNS, Kept, Window, text_of, variable_of
+from airflow_provider_finauth.runtime.incremental_state import RUNS, Kept, Window, variable_of
 from airflow_provider_finauth.runtime.task import Task
 from airflow_provider_finauth.runtime.variable_parts import PROBE_VARIABLE
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_finauth.values import timestamp
 from tests.runtime.variables import FakeVariables, StoppedClock
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)  # the clock's
@@ -75,7 +76,8 @@ def run_of(number: int, *, task_id: str = "pull", map_index: int = -1, dag_id: s
 def pages(*moments: datetime | None, size: int = 2) -> Iterator[Page]:
     """Pages of records that changed then."""
     records = [
-        {"id": n, "changed": None if moment is None else text_of(moment)} for n, moment in enumerate(moments)
+        {"id": n, "changed": None if moment is None else timestamp(moment)}
+        for n, moment in enumerate(moments)
     ]
     for number, start in enumerate(range(0, len(records), size), start=1):
         yield Page(Rows.of(records[start : start + size]), number)
@@ -146,7 +148,7 @@ def test_a_retry_and_a_cleared_run_have_the_same_window(
     # Changed long after its window, it is in another run's file, and not twice.
     assert kept_by(cleared, NOW - HOUR, NOW + HOUR) == [NOW - HOUR]
     cleared.commit(None)
-    assert content(variables)["watermark"] == text_of(NOW + 9 * DAY), "it moves forward only"
+    assert content(variables)["watermark"] == timestamp(NOW + 9 * DAY), "it moves forward only"
 
 
 def test_tasks_and_map_indexes_have_windows_of_their_own(
@@ -181,7 +183,7 @@ def test_without_a_run_nothing_is_pinned(variables: FakeVariables, clock: Stoppe
     assert [name for name, _ in variables.writes] == [PROBE_VARIABLE]
     kept_by(mark, NOW - HOUR)
     mark.commit(None)
-    assert content(variables) == {"watermark": text_of(NOW - HOUR), "windows": {}}
+    assert content(variables) == {"watermark": timestamp(NOW - HOUR), "windows": {}}
     clock.time += 3600
     assert begin(clock, None).window == Window(NOW - 25 * HOUR, NOW + HOUR)
 
@@ -260,7 +262,7 @@ def test_an_empty_pull_moves_nothing(variables: FakeVariables, clock: StoppedClo
     before = content(variables)
     writes = len(variables.writes)
     assert kept_by(mark) == []
-    assert mark.reached(NOW + DAY) == text_of(NOW - HOUR)
+    assert mark.reached(NOW + DAY) == timestamp(NOW - HOUR)
     mark.commit(NOW + DAY)
     assert (content(variables), len(variables.writes)) == (before, writes)
 
@@ -283,7 +285,7 @@ def test_records_that_do_not_tell_are_kept_and_said(
 def test_the_deleted_are_counted(variables: FakeVariables, clock: StoppedClock) -> None:
     mark = begin(clock)
     states = ["Deleted", "Locked", "Deleted"]
-    rows = Rows.of({"changed": text_of(NOW - HOUR), "state": state} for state in states)
+    rows = Rows.of({"changed": timestamp(NOW - HOUR), "state": state} for state in states)
     assert len(list(mark.keep(page for page in [Page(rows, 1)]))) == 1
     assert mark.checks()["deleted"] == 2
 
@@ -471,7 +473,7 @@ def test_what_another_host_overwrites_is_written_again(variables: FakeVariables,
     overwrite()
     variables.after_write = [overwrite]
     mark.commit(None)
-    assert content(variables)["watermark"] == text_of(NOW - HOUR)
+    assert content(variables)["watermark"] == timestamp(NOW - HOUR)
     assert set(content(variables)["windows"]) == {"the_dag/scheduled__1", "the_dag/scheduled__2"}
 
 
@@ -493,7 +495,7 @@ def test_tasks_of_a_host_take_turns(variables: FakeVariables, monkeypatch: pytes
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(pull, range(16)))
     kept = content(variables)
-    assert kept["watermark"] == text_of(newest)
+    assert kept["watermark"] == timestamp(newest)
     assert sum(len(tasks) for tasks in kept["windows"].values()) == 16
     # One for each window and one for each step forward: nothing had to be written again.
     assert len([name for name, _ in variables.writes if name != PROBE_VARIABLE]) <= 32
@@ -517,12 +519,12 @@ def test_a_later_run_that_ends_first_takes_nothing_from_an_earlier_one(
     fast.commit(NOW + HOUR)
     kept_by(slow, NOW - DAY)
     slow.commit(NOW)
-    assert content(variables)["watermark"] == text_of(NOW + HOUR / 2)
+    assert content(variables)["watermark"] == timestamp(NOW + HOUR / 2)
 
 
 def test_notes_are_kept_with_the_watermark(variables: FakeVariables, clock: StoppedClock) -> None:
     mark = begin(clock)
-    mark.notes["locked"] = {"2025-01-01/2025-12-31": text_of(NOW)}
+    mark.notes["locked"] = {"2025-01-01/2025-12-31": timestamp(NOW)}
     assert "notes" not in content(variables)
     mark.commit(None)
     assert content(variables)["notes"] == mark.notes
@@ -612,7 +614,7 @@ def test_the_watermark_stays_where_a_pull_is_cut_short(
     assert "was cut short" in caplog.text
     again = begin(clock, run_of(2), since=NOW - DAY)
     list(again.keep(pages(NOW - HOUR), Tally(duplicates=1, missing=1)))
-    assert again.reached(None) == text_of(NOW - HOUR)
+    assert again.reached(None) == timestamp(NOW - HOUR)
 
 
 def _sensitive_words() -> frozenset[str]:
