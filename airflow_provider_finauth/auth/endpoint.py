@@ -7,23 +7,21 @@ total deadline always hold.
 
 from __future__ import annotations
 
-import email.utils
 import io
-import random
-import re
 import ssl
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import requests
-import tenacity
 import urllib3.exceptions
 
 from airflow_provider_finauth.auth.answer import Answer, PassingError, read_answer
 from airflow_provider_finauth.exceptions import ConfigurationError, FinauthError, RateLimitedError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
+from airflow_provider_finauth.transport.retry import Again, Tries
+from airflow_provider_finauth.transport.retry_after import named_wait
 from airflow_provider_finauth.transport.session import OriginSession
 from airflow_provider_finauth.transport.tls import CertificateError
 
@@ -33,9 +31,8 @@ if TYPE_CHECKING:
 
 _MAX_ANSWER_BYTES = 1024 * 1024
 _MAX_ATTEMPTS = 4
-_FIRST_WAIT = 0.5
-_LONGEST_WAIT = 20.0
-_SECONDS = re.compile(r"[0-9]{1,9}")
+# Others wait behind the lock meanwhile.
+_FIRST_PAUSE = 0.5
 
 
 class NeverSentError(PassingError):
@@ -91,30 +88,26 @@ class TokenEndpoint:
         """
         careful = request.refreshes and not credentials.starts_over_alone
 
-        def is_passing(error: BaseException) -> bool:
-            if isinstance(error, NeverSentError | RateLimitedError):
-                return True
-            return not careful and isinstance(error, PassingError)
-
-        def is_over(state: tenacity.RetryCallState) -> bool:
-            spent = self._clock.monotonic() + state.upcoming_sleep >= deadline
-            return spent or state.attempt_number >= _MAX_ATTEMPTS
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_passing),
-            wait=_wait,
-            stop=is_over,
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
-        return retrying(self._ask_once, credentials, request, deadline)
-
-    def _ask_once(self, credentials: Credentials, request: TokenRequest, deadline: float) -> Answer:
-        began = self._clock.monotonic()
-        answer = self._exchange(credentials, request, deadline - began)
-        if isinstance(answer, FinauthError):
+        def attempt() -> Answer:
+            began = self._clock.monotonic()
+            answer = self._exchange(credentials, request, deadline - began)
+            if not isinstance(answer, FinauthError):
+                return replace(answer, asked_at=began)
+            if isinstance(answer, RateLimitedError):
+                raise Again(answer, retry_after=answer.retry_after, limited=True)
+            may_repeat = isinstance(answer, NeverSentError) or not careful
+            if isinstance(answer, PassingError) and may_repeat:
+                raise Again(answer, retry_after=answer.retry_after)
             raise answer
-        return replace(answer, asked_at=began)
+
+        tries = Tries(
+            self._clock,
+            deadline - self._clock.monotonic(),
+            _MAX_ATTEMPTS,
+            counts_named_waits=True,
+            first_pause=_FIRST_PAUSE,
+        )
+        return tries.run(attempt)
 
     def _exchange(
         self, credentials: Credentials, request: TokenRequest, seconds: float
@@ -155,7 +148,7 @@ class TokenEndpoint:
             response.status_code,
             response.headers.get("Content-Type"),
             body,
-            retry_after=_retry_after(response.headers.get("Retry-After"), self._clock),
+            retry_after=named_wait(response.headers, now=self._clock.wall()),
             secrets=request.secrets,
         )
 
@@ -203,25 +196,3 @@ def _reason(error: requests.RequestException, credentials: Credentials) -> str:
     if _never_sent(error):
         return f"could not be reached. {check}"
     return "broke the connection"
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Wait as long as the server asks, else by full jitter, so that callers do not come back in step."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, PassingError | RateLimitedError) else None
-    longest = min(_FIRST_WAIT * 2 ** (state.attempt_number - 1), _LONGEST_WAIT)
-    return (asked or 0.0) + random.uniform(0, longest)  # noqa: S311 - spreads load, protects nothing
-
-
-def _retry_after(value: str | None, clock: Clock) -> float | None:
-    """Read ``Retry-After`` (RFC 9110 section 10.2.3): seconds, or a date."""
-    if value is None:
-        return None
-    value = value.strip()
-    if _SECONDS.fullmatch(value):
-        return float(value)
-    try:
-        date = email.utils.parsedate_to_datetime(value).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, date - clock.wall())

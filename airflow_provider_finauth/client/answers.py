@@ -9,8 +9,9 @@ from airflow_provider_finauth.client import errors, graphql
 from airflow_provider_finauth.client.bodies import NotJson, decode_json, is_json, json_text
 from airflow_provider_finauth.client.exchange import Exchange, Refused
 from airflow_provider_finauth.client.paging.answer import MISSING, Answer
-from airflow_provider_finauth.client.retry import Again, parse_retry_after
 from airflow_provider_finauth.exceptions import ApiError, FinauthError, ForbiddenError, RateLimitedError
+from airflow_provider_finauth.transport.retry import Again
+from airflow_provider_finauth.transport.retry_after import parse_retry_after
 
 if TYPE_CHECKING:
     import requests

@@ -7,9 +7,10 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow_provider_finauth.client.retry import named_wait, spread
 from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.exceptions import RateLimitedError, StoreUnavailableError
+from airflow_provider_finauth.transport.retry import spread
+from airflow_provider_finauth.transport.retry_after import named_wait
 
 if TYPE_CHECKING:
     import requests
@@ -84,7 +85,7 @@ class Cooling:
         """Note what an answer asks for."""
         # An answer with a history was a redirect's, which has been heeded already.
         if response.status_code in (429, 503) and not response.history:
-            self.note(named_wait(response, now=self._clock.wall()))
+            self.note(named_wait(response.headers, now=self._clock.wall()))
 
     def note(self, seconds: float | None) -> None:
         """Have all tasks of the connection wait.

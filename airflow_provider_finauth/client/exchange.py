@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import requests
 
 from airflow_provider_finauth.client import errors
-from airflow_provider_finauth.client.retry import (
-    Again,
-    Tries,
-    before_sending,
-    is_passing,
-    named_wait,
-    passes_by,
-)
+from airflow_provider_finauth.client.retry import before_sending, is_passing, passes_by
 from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.exceptions import ApiError, FinauthError, SubscriptionKeyError
 from airflow_provider_finauth.secret import Secret
@@ -27,6 +20,8 @@ from airflow_provider_finauth.transport.reading import (
     TransportFault,
     read_bounded,
 )
+from airflow_provider_finauth.transport.retry import Again, Tries
+from airflow_provider_finauth.transport.retry_after import named_wait
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.auth.authorizer import Authorizer
@@ -91,7 +86,7 @@ class Exchange(Generic[_T]):
             self.profile.retry_deadline,
             self.profile.max_attempts,
             on_pause=self._note_pause,
-            stop=self.stop,
+            sleep=lambda seconds: self.stop.pause(self.clock, seconds),
         )
         return tries.run(self._attempt)
 
@@ -108,7 +103,7 @@ class Exchange(Generic[_T]):
 
     def named_wait(self, response: requests.Response) -> float | None:
         """Give the wait that an answer asks for."""
-        return named_wait(response, now=self.clock.wall())
+        return named_wait(response.headers, now=self.clock.wall())
 
     def _note_pause(self, failure: Again, seconds: float) -> None:
         # Where the server named the wait, it was noted when it did.

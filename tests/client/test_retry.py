@@ -1,155 +1,16 @@
 from __future__ import annotations
 
-import itertools
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from hypothesis import given
-from hypothesis import strategies as st
 
-from airflow_provider_finauth.client.retry import LONGEST_WAIT, Again, Tries, parse_retry_after
-from airflow_provider_finauth.exceptions import ApiError, FinauthError, RateLimitedError
+from airflow_provider_finauth.exceptions import ApiError, RateLimitedError
+from airflow_provider_finauth.transport.retry_after import LONGEST_WAIT
 from tests.client.support import BASE, JSON, FakeAuthorizer, FakeClock, make_client
 
 if TYPE_CHECKING:
     import requests_mock
-
-NOW = 1_700_000_000.0
-
-
-class TestRetryAfter:
-    @pytest.mark.parametrize(
-        ("value", "seconds"),
-        [
-            ("0", 0),
-            ("120", 120),
-            (" 3 ", 3),
-            ("1.5", 1.5),
-            (7, 7),
-            ("9999999999", LONGEST_WAIT),
-            ("9" * 5000, LONGEST_WAIT),
-            ("Tue, 14 Nov 2023 22:14:20 GMT", 60),
-            ("Tuesday, 14-Nov-23 22:14:20 GMT", 60),
-            ("Tue Nov 14 22:14:20 2023", 60),
-            ("Tue, 14 Nov 2023 22:12:00 GMT", 0),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT),
-        ],
-    )
-    def test_seconds_and_dates(self, value: Any, seconds: float) -> None:
-        assert parse_retry_after(value, now=NOW) == seconds
-
-    @pytest.mark.parametrize(
-        "value",
-        [
-            None,
-            "",
-            "soon",
-            "nan",
-            "inf",
-            "-inf",
-            "-1",
-            "1e3",
-            "0x10",
-            "1,5",
-            "٣",
-            True,
-            [],
-            "Tue, 99 Nov 2023",
-        ],
-    )
-    def test_what_says_nothing(self, value: Any) -> None:
-        assert parse_retry_after(value, now=NOW) is None
-
-    @given(st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans(), st.binary()))
-    def test_anything_is_survived_and_clamped(self, value: Any) -> None:
-        seconds = parse_retry_after(value, now=NOW)
-        assert seconds is None or 0 <= seconds <= LONGEST_WAIT
-
-    @given(st.integers(-(10**6), 10**6))
-    def test_dates_count_from_now(self, offset: int) -> None:
-        date = datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=offset)
-
-        text = format_datetime(date, usegmt=True)
-
-        assert parse_retry_after(text, now=NOW) == min(max(0, offset), LONGEST_WAIT)
-
-
-def failing(error: FinauthError, *waits: float | None) -> Any:
-    calls = itertools.count()
-
-    def attempt() -> str:
-        number = next(calls)
-        if number < len(waits):
-            raise Again(error, retry_after=waits[number])
-        return f"after {number}"
-
-    return attempt
-
-
-class TestTries:
-    def test_pauses_grow_with_full_jitter(self) -> None:
-        clock = FakeClock()
-        tries = Tries(clock, deadline=1000, attempts=9, draw=lambda: 1.0)
-        tries.run(failing(ApiError("x"), *[None] * 8))
-
-        assert clock.slept == [1, 2, 4, 8, 16, 30, 30, 30]
-
-    def test_jitter_reaches_down_to_nothing(self) -> None:
-        clock = FakeClock()
-        Tries(clock, deadline=1000, attempts=9, draw=lambda: 0.0).run(failing(ApiError("x"), None, None))
-
-        assert clock.slept == [0, 0]
-
-    def test_the_last_error_is_raised_alone(self) -> None:
-        error = ApiError("x")
-        with pytest.raises(ApiError) as caught:
-            Tries(FakeClock(), deadline=1000, attempts=3).run(failing(error, *[None] * 99))
-
-        assert caught.value is error
-        assert caught.value.__cause__ is None
-        assert caught.value.__context__ is None
-
-    def test_a_named_wait_is_kept_and_a_little_more(self) -> None:
-        clock = FakeClock()
-        Tries(clock, deadline=1000, attempts=2, draw=lambda: 1.0).run(failing(ApiError("x"), 3.0, 60.0))
-
-        assert clock.slept == [3.3, 61.0]
-
-    def test_named_waits_use_up_no_attempts_but_the_deadline(self) -> None:
-        clock = FakeClock()
-        tries = Tries(clock, deadline=100, attempts=2, draw=lambda: 0.0)
-
-        with pytest.raises(ApiError):
-            tries.run(failing(ApiError("x"), *[10.0] * 99))
-        assert clock.slept == [10.0] * 10
-
-    def test_no_wait_at_all_can_be_named_and_uses_up_attempts(self) -> None:
-        clock = FakeClock()
-        tries = Tries(clock, deadline=100, attempts=4, draw=lambda: 1.0)
-
-        with pytest.raises(ApiError):
-            tries.run(failing(ApiError("x"), *[0.0] * 99))
-        assert clock.slept == [0.0] * 3
-
-    def test_a_wait_beyond_the_deadline_is_not_begun(self) -> None:
-        clock = FakeClock()
-        with pytest.raises(RateLimitedError):
-            Tries(clock, deadline=100, attempts=5).run(failing(RateLimitedError("x"), 101.0))
-
-        assert clock.slept == []
-
-    def test_other_errors_pass(self) -> None:
-        def attempt() -> None:
-            raise ApiError("for good")
-
-        clock = FakeClock()
-        with pytest.raises(ApiError, match="for good"):
-            Tries(clock, deadline=100, attempts=5).run(attempt)
-        assert clock.slept == []
-
 
 OK: dict[str, Any] = {"json": {"ok": 1}, "headers": JSON}
 
