@@ -188,6 +188,7 @@ PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
     ],
     "ResultTooLargeError": [lambda stage: TalenomHook().vouchers(14222).land()],
     "TokenEndpointError": [
+        lambda stage: wrong_talenom(stage, extra={"oauth_endpoint": "http://127.0.0.1:9/token"}),
         lambda stage: broken_items(stage, "html", where="token"),
         lambda stage: broken_items(stage, "no_token", where="token"),
     ],

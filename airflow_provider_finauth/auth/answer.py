@@ -22,6 +22,7 @@ from airflow_provider_finauth.exceptions import (
     TokenEndpointError,
 )
 from airflow_provider_finauth.secret import Secret
+from airflow_provider_finauth.transport.failures import is_transient
 from airflow_provider_finauth.transport.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -51,9 +52,10 @@ _REFUSING_STATUSES = frozenset({400, 401, 403})
 
 
 class PassingError(TokenEndpointError):
-    """A failure that may pass by itself in a moment.
+    """No readable answer, or one that says "later".
 
     :param retry_after: seconds that the server asks to wait
+    :param transient: whether the failure may be gone in a moment; false where it needs somebody to act
     """
 
     def __init__(
@@ -63,9 +65,11 @@ class PassingError(TokenEndpointError):
         status: int | None = None,
         code: str | None = None,
         retry_after: float | None = None,
+        transient: bool = True,
     ) -> None:
         super().__init__(message, status=status, code=code)
         self.retry_after = retry_after
+        self.transient = transient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +126,7 @@ def read_answer(
     :class:`~airflow_provider_finauth.exceptions.InvalidClientError` for a refusal for good (``code`` is the
     OAuth error code, None if none was readable),
     :class:`~airflow_provider_finauth.exceptions.RateLimitedError` for status 429, :class:`PassingError` for
-    5xx, 408 and codes that say the same, and
+    a status or a code that may be gone in a moment, and
     :class:`~airflow_provider_finauth.exceptions.TokenEndpointError` for anything else that is no token.
 
     :param retry_after: seconds that the answer asks to wait
@@ -190,7 +194,7 @@ def _failure(
         printable = refusal.description.encode("utf-8", "replace").decode()
         sentence = credentials.redactor.sentence(redact(printable))
         reason += f" ({sentence})" if code else f": {sentence}"
-    if code in _PASSING_CODES or status >= 500 or status == 408:
+    if code in _PASSING_CODES or is_transient(status):
         return PassingError(f"{answered}{reason}.", status=status, code=code, retry_after=retry_after)
     if code in _REFUSING_CODES or status in _REFUSING_STATUSES:
         advice = _advice(credentials, code)

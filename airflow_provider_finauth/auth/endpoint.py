@@ -8,17 +8,16 @@ total deadline always hold.
 from __future__ import annotations
 
 import io
-import ssl
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import requests
-import urllib3.exceptions
 
 from airflow_provider_finauth.auth.answer import Answer, PassingError, read_answer
 from airflow_provider_finauth.exceptions import ConfigurationError, FinauthError, RateLimitedError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_finauth.transport.failures import Judgement, Remedies, judge
 from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
 from airflow_provider_finauth.transport.retry import Again, Tries
 from airflow_provider_finauth.transport.retry_after import named_wait
@@ -70,7 +69,8 @@ class TokenEndpoint:
 
     A grant that starts over alone is asked for again after a 5xx, a time-out or a broken connection. What
     spends a refresh token of an authorised grant, or a code, is sent again only where it certainly was not
-    sent, or was turned away unread (429): a server that rotates takes a replay for theft.
+    sent, or was turned away unread (429): a server that rotates takes a replay for theft. What another try
+    cannot mend, such as a certificate that is not trusted, is not repeated.
 
     :param clock: the time
     """
@@ -96,7 +96,7 @@ class TokenEndpoint:
             if isinstance(answer, RateLimitedError):
                 raise Again(answer, retry_after=answer.retry_after, limited=True)
             may_repeat = isinstance(answer, NeverSentError) or not careful
-            if isinstance(answer, PassingError) and may_repeat:
+            if isinstance(answer, PassingError) and answer.transient and may_repeat:
                 raise Again(answer, retry_after=answer.retry_after)
             raise answer
 
@@ -113,15 +113,14 @@ class TokenEndpoint:
         self, credentials: Credentials, request: TokenRequest, seconds: float
     ) -> Answer | FinauthError:
         where = f"Connection {credentials.conn_id!r}: the token endpoint at {credentials.token_origin}"
-        too_late = NeverSentError(f"{where} was not asked, the time for it was over.")
+        too_late = NeverSentError(f"{where} was not asked, the time for it was over.", transient=False)
         if seconds <= 0:
             return too_late
         body_ends = self._clock.monotonic() + seconds
         settings = credentials.transport
         timeouts = (min(settings.connect_timeout, seconds), min(settings.read_timeout, seconds))
         ends = time.monotonic() + seconds
-        failure: str | None = None
-        never_sent = False
+        judgement: Judgement | None = None
         with _session(credentials) as session:
             try:
                 response = session.request(
@@ -136,13 +135,11 @@ class TokenEndpoint:
                 body = read_bounded(response, _MAX_ANSWER_BYTES, deadline=ends)
             except _TooLate:
                 return too_late
-            except requests.RequestException as error:
-                never_sent, failure = _never_sent(error), _reason(error, credentials)
-            except TransportFault as error:
-                failure = f"could not be read: {error}"
-        if failure is not None:
+            except (requests.RequestException, TransportFault) as error:
+                judgement = judge(error)
+        if judgement is not None:
             # Not raised from the library's error, which holds the request and thereby the secrets.
-            return (NeverSentError if never_sent else PassingError)(f"{where} {failure}.")
+            return _failure(credentials, judgement)
         return read_answer(
             credentials,
             response.status_code,
@@ -170,29 +167,8 @@ def _session(credentials: Credentials) -> OriginSession:
         ) from None
 
 
-def _never_sent(error: requests.RequestException) -> bool:
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    cause: object = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(cause, urllib3.exceptions.ProxyError):
-        cause = cause.original_error
-    if isinstance(cause, urllib3.exceptions.SSLError):
-        # Other TLS errors may come after the handshake: with TLS 1.3 a server refuses a client certificate
-        # when the request is already on its way.
-        return bool(cause.args) and isinstance(cause.args[0], ssl.SSLCertVerificationError)
-    return isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
-
-
-def _reason(error: requests.RequestException, credentials: Credentials) -> str:
-    check = f"Check the connection's field {credentials.field_name('token_endpoint')!r}, and the network"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "could not be reached: the TLS connection failed, check the certificates on both sides"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "could not be reached through the proxy"
-    if isinstance(error, requests.ConnectTimeout):
-        return f"could not be reached in time. {check}"
-    if isinstance(error, requests.Timeout):
-        return "did not answer in time"
-    if _never_sent(error):
-        return f"could not be reached. {check}"
-    return "broke the connection"
+def _failure(credentials: Credentials, judgement: Judgement) -> PassingError:
+    kind = NeverSentError if judgement.never_sent else PassingError
+    subject = f"Connection {credentials.conn_id!r}: the request to the token endpoint at"
+    told = judgement.told(Remedies(address=f"field {credentials.field_name('token_endpoint')!r}"))
+    return kind(f"{subject} {credentials.token_origin} {told}", transient=judgement.transient)

@@ -15,7 +15,6 @@ from airflow_provider_finauth.client.links import resolve_link
 from airflow_provider_finauth.client.paging.ahead import Ahead
 from airflow_provider_finauth.client.paging.walk import walk_pages
 from airflow_provider_finauth.client.params import encode_params
-from airflow_provider_finauth.client.retry import SAFE_METHODS
 from airflow_provider_finauth.client.session import AuthenticatedSession
 from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.transport.clock import Clock
 
 _T = TypeVar("_T")
+
+# Those that may be sent again although they may have been processed.
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ApiClient:
@@ -262,7 +264,7 @@ class ApiClient:
             authorizer=self._authorizer,
             clock=self._clock,
             request=request,
-            safe=method in SAFE_METHODS if idempotent is None else idempotent,
+            safe=method in _SAFE_METHODS if idempotent is None else idempotent,
             accept_status=accept_status,
             read=read,
             stop=stop,
@@ -274,7 +276,7 @@ def _is_safe(request: Request) -> bool:
     """Tell whether a request may be sent again, or without being needed."""
     if request.idempotent is not None:
         return request.idempotent
-    return _repeatable(request.json) if request.graphql else request.method.upper() in SAFE_METHODS
+    return _repeatable(request.json) if request.graphql else request.method.upper() in _SAFE_METHODS
 
 
 def _repeatable(body: Mapping[str, Any]) -> bool:

@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import requests
 
 from airflow_provider_finauth.client import errors
-from airflow_provider_finauth.client.retry import before_sending, is_passing, passes_by
 from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
 from airflow_provider_finauth.exceptions import ApiError, FinauthError, SubscriptionKeyError
 from airflow_provider_finauth.secret import Secret
-from airflow_provider_finauth.transport.reading import (
-    DeadlineExceeded,
-    ResponseTooLarge,
-    TransportFault,
-    read_bounded,
-)
+from airflow_provider_finauth.transport.failures import Remedies, is_transient, judge
+from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
 from airflow_provider_finauth.transport.retry import Again, Tries
 from airflow_provider_finauth.transport.retry_after import named_wait
 
@@ -31,6 +26,12 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.transport.redaction import Redactor
 
 _T = TypeVar("_T")
+
+_REMEDIES = Remedies(
+    address="host",
+    slow="Raise request_timeout in the connection, or ask for smaller pages.",
+    large="Ask for smaller pages, or raise [finauth] max_response_bytes in Airflow's configuration.",
+)
 
 
 class Refused(Exception):
@@ -144,7 +145,7 @@ class Exchange(Generic[_T]):
         return self.authorizer.replace(self.used)
 
     def _deliver(self, authorization: Secret | None) -> requests.Response:
-        fault: Exception
+        fault: requests.RequestException | TransportFault
         session, url = self.session, self._prepared.url
         settings = session.merge_environment_settings(url, {}, True, None, None)
         with session.pace.slot(self.stop):
@@ -161,24 +162,20 @@ class Exchange(Generic[_T]):
                 deadline = time.monotonic() + self.profile.retry_deadline
                 read_bounded(response, self.profile.max_response_bytes, deadline=deadline)
                 return response
-            except (requests.exceptions.RequestException, TransportFault) as error:
+            except (requests.RequestException, TransportFault) as error:
                 fault = error
         raise self._transport_error(fault)
 
-    def _transport_error(self, fault: Exception) -> Exception:
+    def _transport_error(self, fault: requests.RequestException | TransportFault) -> Exception:
         """Make an error of a failed exchange; never of its own text, which names the URL with its query."""
-        early = before_sending(fault)
-        what, hint = _explain(fault, early=early)
-        if isinstance(fault, ResponseTooLarge):
-            what = f"gave an answer of more than {self.profile.max_response_bytes} bytes"
-            hint = "Ask for smaller pages, or raise [finauth] max_response_bytes in Airflow's configuration."
-        elif not early and not self.safe:
-            hint = f"{hint} It may have been processed all the same: look before sending it again.".lstrip()
+        judgement = judge(fault)
+        told = judgement.told(_REMEDIES)
+        if not judgement.never_sent and not self.safe:
+            told = f"{told} It may have been processed all the same: look before sending it again."
         path = self.profile.path_of(self._prepared.url or "")
-        error = ApiError(
-            f"Connection {self.profile.conn_id!r}: {self._prepared.method} {path} {what}. {hint}".rstrip()
-        )
-        return Again(error) if early or (self.safe and passes_by(fault)) else error
+        error = ApiError(f"Connection {self.profile.conn_id!r}: {self._prepared.method} {path} {told}")
+        is_repeated = judgement.transient and (judgement.never_sent or self.safe)
+        return Again(error) if is_repeated else error
 
     def _check(self, response: requests.Response) -> _T:
         status = response.status_code
@@ -188,27 +185,6 @@ class Exchange(Generic[_T]):
         error = errors.error_for(self.profile, self.failure(response), retry_after=wait)
         if status == 401 and not isinstance(error, SubscriptionKeyError):
             raise Refused(error)
-        if not error.permanent and (status == 429 or (self.safe and is_passing(status))):
+        if not error.permanent and (status == 429 or (self.safe and is_transient(status))):
             raise Again(error, retry_after=wait, limited=status == 429)
         raise error
-
-
-def _explain(fault: Exception, *, early: bool) -> tuple[str, str]:
-    """Say what happened to an exchange, and what to look at."""
-    if isinstance(fault, requests.exceptions.ProxyError):
-        return "did not get through the proxy", "Check HTTPS_PROXY and NO_PROXY."
-    if isinstance(fault, requests.exceptions.SSLError):
-        return "failed in TLS", "Check the connection's certificate fields, tls_ca_file, and the host's name."
-    if early:
-        return (
-            "did not reach the server",
-            "Check the connection's host, and that it can be reached from here.",
-        )
-    if isinstance(fault, requests.exceptions.Timeout | DeadlineExceeded):
-        return (
-            "was not answered in time",
-            "Raise request_timeout in the connection, or ask for smaller pages.",
-        )
-    if isinstance(fault, requests.exceptions.TooManyRedirects):
-        return "was redirected too often", "Check the connection's host."
-    return "lost its connection before the answer was whole", ""

@@ -21,7 +21,14 @@ class TransportFault(OSError):
 
 
 class ResponseTooLarge(TransportFault):
-    """The body is larger than the limit."""
+    """The body is larger than the limit.
+
+    :param limit: in bytes
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the answer has more than {limit} bytes")
+        self.limit = limit
 
 
 class TruncatedResponse(TransportFault):
@@ -51,7 +58,7 @@ def read_bounded(response: requests.Response, limit: int, *, deadline: float | N
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             size += len(chunk)
             if size > limit:
-                raise ResponseTooLarge(f"the answer has more than {limit} bytes")
+                raise ResponseTooLarge(limit)
             if deadline is not None and (now := time.monotonic()) > deadline:
                 noticed = noticed or now
                 if now > noticed + _GRACE_SECONDS:

@@ -28,6 +28,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy, should_bypass_proxies
 
 from airflow_provider_finauth.exceptions import ConfigurationError, CrossOriginError
+from airflow_provider_finauth.transport.connecting import note_connecting
 from airflow_provider_finauth.transport.headers import is_method, unsendable_header
 from airflow_provider_finauth.transport.origins import Origin, beginning_of, origin_of, require_secure
 from airflow_provider_finauth.transport.preparing import is_plain, merged_headers, prepare
@@ -73,11 +74,25 @@ class TransportSettings:
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter that works out once for each origin, not for each URL, which connections can serve it."""
+    """An adapter whose connections tell whether a request was sent.
+
+    It works out once for each origin, not for each URL, which connections can serve it.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         self._attributes: dict[Any, Any] = {}
         super().__init__(**kwargs)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        note_connecting(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        if is_new:
+            note_connecting(manager)
+        return manager
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None

@@ -147,6 +147,8 @@ class TestFaults:
             requests.exceptions.ReadTimeout("read GET https://api.example/x?secret=1"),
             requests.exceptions.ConnectionError("Connection aborted"),
             requests.exceptions.ChunkedEncodingError("broken"),
+            # Of a proxy that broke off, perhaps with the request.
+            requests.exceptions.ProxyError("Cannot connect to proxy."),
         ],
     )
     def test_after_sending_only_safe_requests_are_repeated(
@@ -163,20 +165,12 @@ class TestFaults:
         assert "secret" not in str(caught.value)
         assert caught.value.__context__ is None
 
-    @pytest.mark.parametrize(
-        ("fault", "text"),
-        [
-            (requests.exceptions.ConnectTimeout("x"), "did not reach the server"),
-            (requests.exceptions.ProxyError("x"), "did not get through the proxy"),
-        ],
-    )
-    def test_before_sending_all_are_repeated(
-        self, fault: Exception, text: str, requests_mock: requests_mock.Mocker
-    ) -> None:
+    def test_before_sending_all_are_repeated(self, requests_mock: requests_mock.Mocker) -> None:
+        fault = requests.exceptions.ConnectTimeout("x")
         mock = requests_mock.post(f"{BASE}/x", [{"exc": fault}, {"exc": fault}, OK])
         make_client().request("POST", "/x")
         assert mock.call_count == 3
 
         requests_mock.post(f"{BASE}/x", exc=fault)
-        with pytest.raises(ApiError, match=text):
+        with pytest.raises(ApiError, match="did not reach the server"):
             make_client().request("POST", "/x")

@@ -115,7 +115,7 @@ def test_nobody_listens(method: str, client: Callable[..., ApiClient]) -> None:
         port = listener.getsockname()[1]
     clock = FakeClock()
 
-    with pytest.raises(ApiError, match="did not reach the server. Check the connection's host"):
+    with pytest.raises(ApiError, match="the connection was refused. Check the connection's host"):
         client(f"http://127.0.0.1:{port}", clock=clock, max_attempts=4).request(method, "/x")
     assert len(clock.slept) == 3
 
