@@ -11,7 +11,8 @@ import requests
 
 from airflow_provider_finauth.client import errors
 from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
-from airflow_provider_finauth.exceptions import ApiError, FinauthError, SubscriptionKeyError
+from airflow_provider_finauth.client.unauthorized import Replay
+from airflow_provider_finauth.exceptions import ApiError, FinauthError
 from airflow_provider_finauth.secret import Secret
 from airflow_provider_finauth.transport.failures import Remedies, is_transient, judge
 from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
@@ -71,7 +72,7 @@ class Exchange(Generic[_T]):
     stop: Stop = UNSTOPPABLE
     used: Secret = field(default_factory=lambda: Secret(""), init=False, repr=False)
     _prepared: requests.PreparedRequest = field(init=False, repr=False)
-    _replaced: bool = field(default=False, init=False)
+    _replay: Replay = field(init=False, repr=False)
     _ends: float = field(default=0.0, init=False)
 
     def perform(self) -> _T:
@@ -81,6 +82,7 @@ class Exchange(Generic[_T]):
         :raises Stopped: nobody waits for it any more
         """
         self._prepared = self._prepare()
+        self._replay = Replay(self.profile, self.authorizer, self._prepared)
         self._ends = self.clock.monotonic() + self.profile.retry_deadline
         tries = Tries(
             self.clock,
@@ -121,28 +123,17 @@ class Exchange(Generic[_T]):
 
     def _attempt(self) -> _T:
         """Try once, and once more with another token after a 401."""
-        response = self._deliver(None)
-        refused: FinauthError
-        try:
-            return self._check(response)
-        except Refused as error:
-            refused = error.error
-        fresh = self._another_token(response)
-        if fresh is None:
-            raise refused
-        response = self._deliver(fresh)
-        try:
-            return self._check(response)
-        except Refused as error:
-            refused = error.error
-        raise refused
-
-    def _another_token(self, response: requests.Response) -> Secret | None:
-        # An answer with a history was a redirect's, which has had its replay already.
-        if self._replaced or response.history or self.profile.has_fixed_key:
-            return None
-        self._replaced = True
-        return self.authorizer.replace(self.used)
+        authorization: Secret | None = None
+        while True:
+            response = self._deliver(authorization)
+            refused: FinauthError
+            try:
+                return self._check(response)
+            except Refused as error:
+                refused = error.error
+            authorization = self._replay.authorization(response, self.used)
+            if authorization is None:
+                raise refused
 
     def _deliver(self, authorization: Secret | None) -> requests.Response:
         fault: requests.RequestException | TransportFault
@@ -183,7 +174,7 @@ class Exchange(Generic[_T]):
             return self.read(self, response)
         wait = self.named_wait(response)
         error = errors.error_for(self.profile, self.failure(response), retry_after=wait)
-        if status == 401 and not isinstance(error, SubscriptionKeyError):
+        if status == 401:
             raise Refused(error)
         if not error.permanent and (status == 429 or (self.safe and is_transient(status))):
             raise Again(error, retry_after=wait, limited=status == 429)

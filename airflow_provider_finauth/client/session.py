@@ -7,17 +7,15 @@ import uuid
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
-from requests.utils import rewind_body
 
 from airflow_provider_finauth.auth.credentials import FixedCredentials
 from airflow_provider_finauth.client.cooling import Cooling
-from airflow_provider_finauth.client.errors import read_failure
 from airflow_provider_finauth.client.pace import shared_pace
 from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
-from airflow_provider_finauth.exceptions import ConfigurationError, SubscriptionKeyError
+from airflow_provider_finauth.client.unauthorized import Replay
+from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
 from airflow_provider_finauth.transport.headers import TOKEN
-from airflow_provider_finauth.transport.reading import TransportFault, read_bounded
 from airflow_provider_finauth.transport.session import FOLLOWS_REDIRECTS, OriginSession
 from airflow_provider_finauth.transport.tls import CertificateError
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.secret import Secret
     from airflow_provider_finauth.transport.clock import Clock
 
-_LARGEST_REFUSAL = 64 * 1024
 # A secret beyond ASCII was copied with something that does not belong to it.
 _VALUE = re.compile(r"[\x20-\x7e]*")
 
@@ -89,15 +86,16 @@ class AuthenticatedSession(OriginSession):
         return prepared
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        replay = Replay(self._profile, self._authorizer, request)
+        authorization: Secret | None = None
         with self.pace.slot():
-            response, used = self.attempt(request, **kwargs)
-            if not self.may_replay(response) or not rewind(request):
-                return response
-            fresh = self._authorizer.replace(used)
-            if fresh is None:
-                return response
-            response.close()
-            return self.attempt(request, authorization=fresh, **kwargs)[0]
+            while True:
+                response, used = self.attempt(request, authorization=authorization, **kwargs)
+                if response.status_code != 401:
+                    return response
+                authorization = replay.authorization(response, used)
+                if authorization is None:
+                    return response
 
     def attempt(
         self,
@@ -150,23 +148,6 @@ class AuthenticatedSession(OriginSession):
             return response, used
         raise _without_frames(fault, request)
 
-    def may_replay(self, response: requests.Response) -> bool:
-        """Tell whether another token can help: a 401, of a token that can be replaced.
-
-        An answer with a history was a redirect's, which has had its replay already.
-        """
-        if response.status_code != 401 or response.history or self._profile.has_fixed_key:
-            return False
-        if self._profile.judge is None:
-            return True
-        if not response._content_consumed:  # type: ignore[attr-defined]
-            try:
-                read_bounded(response, _LARGEST_REFUSAL)
-            except TransportFault:
-                return True
-        judged = self._profile.judge(read_failure(self._profile, response))
-        return not isinstance(judged, SubscriptionKeyError)
-
     def __repr__(self) -> str:
         return f"<AuthenticatedSession {self._profile.api} {self._profile.conn_id!r}>"
 
@@ -191,18 +172,6 @@ def _without_frames(
         behind.__traceback__ = None
         behind = behind.__cause__ or behind.__context__
     return fault
-
-
-def rewind(request: requests.PreparedRequest) -> bool:
-    """Make a request's body ready to be sent again; false if it cannot be."""
-    body: Any = request.body
-    if body is None or isinstance(body, str | bytes):
-        return True
-    try:
-        rewind_body(request)
-    except requests.exceptions.UnrewindableBodyError:
-        return False
-    return True
 
 
 def _require_sendable(profile: Profile) -> None:

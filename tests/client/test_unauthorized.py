@@ -107,6 +107,19 @@ def test_a_redirected_401_is_replayed_once(requests_mock: requests_mock.Mocker) 
     assert len(authorizer.replaced) == 1
 
 
+def test_a_subscription_key_is_not_replayed(requests_mock: requests_mock.Mocker) -> None:
+    def judge(failure: Failure) -> FinauthError | None:
+        return SubscriptionKeyError(failure.text, status=401)
+
+    requests_mock.get(f"{BASE}/x", **STALE)
+    authorizer = FakeAuthorizer()
+
+    with pytest.raises(SubscriptionKeyError):
+        make_client(authorizer=authorizer, judge=judge).request("GET", "/x")
+    assert requests_mock.call_count == 1
+    assert authorizer.replaced == []
+
+
 def test_an_accepted_401_is_an_answer(requests_mock: requests_mock.Mocker) -> None:
     requests_mock.get(f"{BASE}/x", **STALE)
 
