@@ -60,6 +60,8 @@ CHANGELOGS = {
 _ENTRIES = Changes(fields=("createdOn",), filtered=True)
 # The schema DigitalAssetsOrder: `modifiedOn` is when the status changed. The filter is by creation only.
 _ORDERS = Changes(fields=("modifiedOn", "createdOn"))
+# Page "Transaction History" of the API reference: `transactionId`, and `modifiedOn` for what became MODIFIED.
+_TRANSACTIONS = Changes(fields=("modifiedOn", "createdOn"))
 # The API reference names a default of 20 and no maximum.
 _PAGE_SIZE = 100
 
@@ -103,11 +105,15 @@ class Tradevest:
 
     def transactions(self, *, page_size: int | str = _PAGE_SIZE) -> Pull:
         """Pull the transactions; the API filters them by nothing."""
-        changes = Changes(
-            why_not="Tradevest's transactions can be modified later, and tell no time of change. Pull them "
-            "all, or pull the changelogs 'products' and 'digital' incrementally."
+        return self._paged(
+            "transactions",
+            "/transactions",
+            {},
+            page_size,
+            key="transactionId",
+            version="modifiedOn",
+            changes=_TRANSACTIONS,
         )
-        return self._paged("transactions", "/transactions", {}, page_size, changes=changes)
 
     def changelog(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.sandbox.faults import Fault
 
 MAX_BODY = 5 * 1024 * 1024
+# As OpenAPI's formats "date" and "date-time" have them (RFC 3339): Python reads more than that.
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -152,22 +155,41 @@ class Query:
         value = self.text(name, required=required)
         if value is not None:
             try:
-                date.fromisoformat(value)
+                date.fromisoformat(value if _DAY.fullmatch(value) else "")
             except ValueError:
                 raise self._fail(f"{name} must be a date") from None
         return value
 
-    def moment(self, name: str) -> str | None:
-        """A date, or a time with its zone."""
+    def days(self, first: str, last: str, *, required: bool = False) -> tuple[str | None, str | None]:
+        """Two dates between which something lies; the first must not be after the last."""
+        found = self.day(first, required=required), self.day(last, required=required)
+        self._in_order(first, last, *found)
+        return found
+
+    def moment(self, name: str, *, or_day: bool = False) -> datetime | None:
+        """A time with its zone, ``2026-01-31T09:00:00.125Z``, in UTC.
+
+        :param or_day: a date will do, for its midnight in UTC
+        """
         value = self.text(name)
-        if value is not None:
-            try:
-                parsed = datetime.fromisoformat(value)
-            except ValueError:
-                raise self._fail(f"{name} must be a date or time") from None
-            if len(value) > 10 and parsed.tzinfo is None:
-                raise self._fail(f"{name} must name its zone")
-        return value
+        if value is None:
+            return None
+        if or_day and _DAY.fullmatch(value):
+            value += "T00:00:00Z"
+        try:
+            return datetime.fromisoformat(value if _MOMENT.fullmatch(value) else "").astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise self._fail(f"{name} must be a time with its zone") from None
+
+    def moments(self, first: str, last: str) -> tuple[datetime | None, datetime | None]:
+        """Two times between which something lies; the first must not be after the last."""
+        found = self.moment(first), self.moment(last)
+        self._in_order(first, last, *found)
+        return found
+
+    def _in_order(self, first: str, last: str, since: Any, until: Any) -> None:
+        if since is not None and until is not None and since > until:
+            raise self._fail(f"{first} must not be after {last}")
 
 
 async def read_call(scope: Any, receive: Any) -> Call:

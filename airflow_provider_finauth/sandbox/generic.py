@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import bisect
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
@@ -20,7 +21,6 @@ from airflow_provider_finauth.sandbox.values import moment, money, seeded, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
 CLIENT = (credentials.GENERIC_CLIENT, credentials.GENERIC_SECRET)
 USER = (credentials.GENERIC_USER, credentials.GENERIC_PASSWORD)
@@ -55,8 +55,7 @@ def _touched_item(at: datetime, new: bool) -> dict[str, Any]:
     return {"updatedAt": stamp(at)}
 
 
-_changed = itemgetter("updatedAt")
-ITEMS = Table(_items, vary=_another_item, touch=_touched_item, order=_changed)
+ITEMS = Table(_items, vary=_another_item, touch=_touched_item, order=itemgetter("updatedAt"))
 
 
 class Generic(Api):
@@ -228,9 +227,11 @@ class Generic(Api):
         """By time, from ``since`` on; three items share each moment."""
         self._enter(call)
         query = Query(call, self._bad, ("since", "limit"))
-        since = query.moment("since") or ""
+        since = query.moment("since", or_day=True) or datetime.min.replace(tzinfo=UTC)
         size = query.integer("limit", 100, minimum=1, maximum=1000)
-        start = bisect.bisect_left(ITEMS.rows, since, key=_changed)
+        start = bisect.bisect_left(
+            ITEMS.rows, since, key=lambda row: datetime.fromisoformat(row["updatedAt"])
+        )
         rows = list(ITEMS.raw[start : start + size])
         return Answer(body=rows, rows=rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -169,7 +170,7 @@ class Tradevest(Api):
         """One transaction."""
         self._enter(call)
         for row in data.TRANSACTIONS.rows:
-            if row["id"] == call.params["id"]:
+            if row["transactionId"] == call.params["id"]:
                 return Answer(body=row)
         raise self._message("No such transaction", 404)
 
@@ -191,15 +192,11 @@ class Tradevest(Api):
         names = ("cursor", "limit", "externalId", "startCreatedOn", "endCreatedOn")
         query = Query(call, self._message, names)
         external = query.text("externalId")
-        since, until = query.moment("startCreatedOn"), query.moment("endCreatedOn")
+        since, until = query.moments("startCreatedOn", "endCreatedOn")
         table = _orders(product)
         chosen = table.select(
             (external, since, until),
-            lambda row: (
-                external in (None, row["externalId"])
-                and (since is None or row["createdOn"] >= since)
-                and (until is None or row["createdOn"] <= until)
-            ),
+            lambda row: external in (None, row["externalId"]) and _created_within(row, since, until),
         )
         return self._page(query, table, chosen)
 
@@ -232,14 +229,9 @@ class Tradevest(Api):
         """What changed, oldest first unless asked otherwise."""
         self._enter(call)
         query = Query(call, self._message, CHANGELOG_NAMES)
-        since, until = query.moment("startDate"), query.moment("endDate")
+        since, until = query.moments("startDate", "endDate")
         table = data.CHANGELOG_TABLES[kind]
-        chosen = table.select(
-            (since, until),
-            lambda row: (
-                (since is None or row["createdOn"] >= since) and (until is None or row["createdOn"] <= until)
-            ),
-        )
+        chosen = table.select((since, until), lambda row: _created_within(row, since, until))
         if query.choice("orderDirection", ("ASC", "DESC"), "ASC") == "DESC":
             chosen = chosen[::-1]
         return self._page(query, table, chosen, required=True)
@@ -260,6 +252,12 @@ class Tradevest(Api):
             self._external_ids.add(external)
         number = uuid.UUID(int=seeded(f"{call.path}{call.body!r}").getrandbits(128))
         return Answer(201, {"id": str(number), "externalId": external, "status": "RECEIVED"})
+
+
+def _created_within(row: dict[str, Any], since: datetime | None, until: datetime | None) -> bool:
+    """Both ends count in: "on or after", "on or before"."""
+    created = datetime.fromisoformat(row["createdOn"])
+    return (since is None or created >= since) and (until is None or created <= until)
 
 
 def _cursor(position: int) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from functools import partial
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any
 
@@ -17,10 +17,11 @@ from airflow_provider_finauth.sandbox.values import (
     day,
     iban,
     identifier,
+    milliseconds,
     moment,
     money,
+    month_starts,
     seeded,
-    stamp,
     utc,
 )
 
@@ -28,6 +29,7 @@ START = utc(2025)
 FIRST_DAY = date(2025, 1, 1)
 DAYS = (TODAY - FIRST_DAY).days
 SPAN = DAYS * 86_400
+_LAST = START + timedelta(seconds=SPAN, milliseconds=-1)
 ASSETS = ("BTC", "ETH", "SOL", "ADA", "DOT")
 ORDER_STATES = (
     "FILLED",
@@ -42,28 +44,74 @@ ORDER_STATES = (
 CHANGELOGS = {"entities": 12_000, "digital": 6_000, "roles": 1_500, "products": 2_000, "customers": 500}
 
 
+@lru_cache(maxsize=64)
+def _turns(count: int) -> dict[int, datetime]:
+    """The turns of months that rows are put at; where there are few rows, of some months only."""
+    found: dict[int, datetime] = {}
+    for n, at in month_starts(START, SPAN, count).items():
+        if not found or n - max(found) >= 8:
+            found[n] = at
+    return found
+
+
+def _time(n: int, count: int) -> datetime:
+    """When the n-th of so many comes: at the turn of a month two of them in one moment, and one before it."""
+    turns = _turns(count)
+    if n in turns or n - 1 in turns:
+        return turns.get(n) or turns[n - 1]
+    if n + 1 in turns:
+        return turns[n + 1] - timedelta(milliseconds=1)
+    # Each third is of a whole second.
+    return START + timedelta(seconds=n * SPAN // count, milliseconds=n % 3 and n * 7919 % 1000)
+
+
+def _history(n: int, count: int, status: str) -> dict[str, str]:
+    """The dates of the n-th of so many transactions."""
+    created = _time(n, count)
+    modified = created
+    if status == "MODIFIED":
+        modified += timedelta(seconds=60 + n * 104_729 % (20 * 86_400))
+        # Some of them together, as a month begins.
+        if n % 4 == 0:
+            modified = (created.replace(day=1) + timedelta(days=31)).replace(
+                day=1, hour=0, minute=0, second=0, microsecond=0
+            )
+    return {
+        "createdOn": milliseconds(created),
+        "modifiedOn": milliseconds(min(modified, _LAST)),
+        "bookingDate": created.date().isoformat(),
+        "valueDate": day(created.date(), 2),
+    }
+
+
 def transactions() -> list[dict[str, Any]]:
-    """Transactions by booking date; some were modified later."""
+    """Transactions by their creation; some were modified later."""
     rng = seeded("tradevest/transactions")
+    people = [row["id"] for row in ENTITIES.rows]
     found = []
     for n in range(20_000):
-        days = n * DAYS // 20_000
         kind = ("digitalTradingTransaction", "traditionalTradingTransaction", "cashTransaction")[n % 3]
         details: dict[str, Any] = {"amount": money(rng, 100, 5_000_000), "currency": "EUR"}
+        product = PRODUCT_IDS[n % len(PRODUCT_IDS)]
         if n % 3 == 0:
-            details["assetCode"] = rng.choice(ASSETS)
+            details["walletCustomerProductId"] = product
+            details["cryptoSymbol"] = rng.choice(ASSETS)
             details["quantity"] = cents(rng.randint(1, 90_000)).scaleb(-6)
         elif n % 3 == 1:
+            details["depositoryCustomerProductId"] = product
             details["isin"] = f"DE{rng.randrange(10**9):09d}{rng.randrange(10)}"
             details["quantity"] = rng.randint(1, 500)
+        else:
+            details["customerProductId"] = product
+        transaction = identifier(rng)
+        status = "MODIFIED" if rng.random() < 0.03 else "COMPLETED"
         found.append(
             {
-                "id": identifier(rng),
-                "customerProductId": PRODUCT_IDS[n % len(PRODUCT_IDS)],
+                "transactionId": transaction,
+                "customerId": people[n % len(PRODUCT_IDS)],
                 "transactionType": ("TRADE", "TRADE", "CASH")[n % 3],
-                "transactionStatus": "MODIFIED" if rng.random() < 0.03 else "COMPLETED",
-                "bookingDate": day(FIRST_DAY, days),
-                "valueDate": day(FIRST_DAY, days + 2),
+                "transactionStatus": status,
+                **_history(n, 20_000, status),
                 "digitalTradingTransaction": None,
                 "traditionalTradingTransaction": None,
                 "cashTransaction": None,
@@ -133,6 +181,7 @@ def orders(product: str) -> list[dict[str, Any]]:
     """Digital orders of one customer product, by time."""
     rng = seeded(f"tradevest/orders/{product}")
     count = 40 + rng.randrange(200)
+    times = [_time(n, count) for n in range(count)]
     return [
         {
             "orderId": identifier(rng),
@@ -143,15 +192,15 @@ def orders(product: str) -> list[dict[str, Any]]:
             "amount": money(rng, 1_000, 900_000),
             "currency": "EUR",
             "status": rng.choice(ORDER_STATES),
-            "createdOn": moment(START, n * SPAN // count),
-            "modifiedOn": moment(START, n * SPAN // count + rng.randrange(60, 86_400)),
+            "createdOn": milliseconds(created),
+            "modifiedOn": milliseconds(created + timedelta(seconds=rng.randrange(60, 86_400))),
         }
-        for n in range(count)
+        for n, created in enumerate(times)
     ]
 
 
 def changelog(kind: str) -> list[dict[str, Any]]:
-    """What changed, by time; some at the same second."""
+    """What changed, by time; always two in the same moment."""
     rng = seeded(f"tradevest/changelog/{kind}")
     count = CHANGELOGS[kind]
     return [
@@ -159,7 +208,7 @@ def changelog(kind: str) -> list[dict[str, Any]]:
             "itemType": kind.upper(),
             "entryId": f"{kind}-{n + 1:06d}",
             "itemId": identifier(rng),
-            "createdOn": moment(START, (n // 2) * SPAN // (count // 2)),
+            "createdOn": milliseconds(_time(n // 2, count // 2)),
             "changes": [{"type": rng.choice(("ADD", "REPLACE", "REPLACE", "REMOVE")), "path": "/status"}],
             "source": "PARTNER_SYSTEM",
         }
@@ -169,18 +218,24 @@ def changelog(kind: str) -> list[dict[str, Any]]:
 
 def another_transaction(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
     """What tells the n-th of so many transactions from the one that it is made of."""
-    days = n * DAYS // count
     return {
-        "id": f"{n:08x}{row['id'][8:]}",
-        "bookingDate": day(FIRST_DAY, days),
-        "valueDate": day(FIRST_DAY, days + 2),
+        "transactionId": f"{n:08x}{row['transactionId'][8:]}",
+        **_history(n, count, row["transactionStatus"]),
     }
 
 
 def touched_transaction(at: datetime, new: bool) -> dict[str, Any]:
-    """What a transaction tells about when it was booked; it does not tell when it was modified."""
-    booked = stamp(at)[:10]
-    return {"bookingDate": booked, "valueDate": booked} if new else {"transactionStatus": "MODIFIED"}
+    """What a transaction tells about when it came in, or was modified."""
+    if not new:
+        return {"transactionStatus": "MODIFIED", "modifiedOn": milliseconds(at)}
+    booked = at.astimezone(UTC).date().isoformat()
+    return {
+        "transactionStatus": "COMPLETED",
+        "createdOn": milliseconds(at),
+        "modifiedOn": milliseconds(at),
+        "bookingDate": booked,
+        "valueDate": booked,
+    }
 
 
 def another_change(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
@@ -189,13 +244,13 @@ def another_change(row: dict[str, Any], n: int, count: int) -> dict[str, Any]:
     return {
         "entryId": f"{kind}-{n + 1:06d}",
         "itemId": f"{n:08x}{row['itemId'][8:]}",
-        "createdOn": moment(START, (n // 2) * SPAN // (count // 2 + 1)),
+        "createdOn": milliseconds(_time(n // 2, count // 2 + 1)),
     }
 
 
 def touched_change(at: datetime, new: bool) -> dict[str, Any]:
     """When something changed."""
-    return {"createdOn": stamp(at)}
+    return {"createdOn": milliseconds(at)}
 
 
 def _make_product_ids() -> list[str]:

@@ -71,6 +71,26 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()[:19] + "Z"
 
 
+def milliseconds(at: datetime) -> str:
+    """A time in UTC as an ISO text with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def month_starts(start: datetime, seconds: int, count: int) -> dict[int, datetime]:
+    """The first moments of months, where so many rows are spread evenly over so many seconds.
+
+    :param start: the first moment of a month
+    :return: each by the place of the row whose share of the time it lies in
+    """
+    end = start + timedelta(seconds=seconds)
+    found = {}
+    at = start
+    while at < end:
+        found[int((at - start).total_seconds()) * count // seconds] = at
+        at = (at + timedelta(days=31)).replace(day=1)
+    return found
+
+
 def utc(year: int, month: int = 1, day_of_month: int = 1) -> datetime:
     """Midnight, UTC."""
     return datetime(year, month, day_of_month, tzinfo=UTC)

@@ -42,7 +42,8 @@ def test_transactions_are_those_that_were_served(
     sandbox.settings("tradevest", end=end)
     transactions = list(hook.transactions(page_size=1000))
     stats = sandbox.stats("tradevest")
-    assert len(set(ids(transactions))) == len(transactions) == 20_000 == stats["unique_records_served"]
+    assert len(transactions) == 20_000 == stats["unique_records_served"]
+    assert len(set(ids(transactions, "transactionId"))) == 20_000
     assert stats["token_requests"] == 1
     assert stats["api_requests"] == (21 if end == "repeat" else 20)
 
@@ -117,7 +118,8 @@ def test_products_and_orders(hook: TradevestHook, ours: str) -> None:
     orders = list(hook.orders(wallet, page_size=20))
     assert len(set(ids(orders, "orderId"))) == len(orders) > 40
     since, until = orders[10]["createdOn"], orders[30]["createdOn"]
-    assert list(hook.orders(wallet, since=since, until=until)) == orders[10:31]
+    wanted = [row for row in orders if since <= row["createdOn"] <= until]
+    assert list(hook.orders(wallet, since=since, until=until)) == wanted
     assert list(hook.orders(wallet, external_id=orders[7]["externalId"])) == [orders[7]]
 
 

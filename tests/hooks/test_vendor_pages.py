@@ -157,9 +157,9 @@ def test_tradevest(monkeypatch: pytest.MonkeyPatch, vendor: requests_mock.Mocker
     vendor.post("https://b2b.auth.platform-test.tradevest.ai/oauth2/token", json=TOKEN)
     vendor.get(
         "https://tvda-api.platform-test.tradevest.ai/transactions",
-        json={"data": [{"id": "t"}], "pagination": {"cursor": None, "limit": 100}},
+        json={"data": [{"transactionId": "t"}], "pagination": {"cursor": None, "limit": 100}},
     )
-    assert list(TradevestHook().transactions(requestor_id="")) == [{"id": "t"}]
+    assert list(TradevestHook().transactions(requestor_id="")) == [{"transactionId": "t"}]
     token, call = vendor.request_history
     assert (token.method, token.query) == ("POST", "")
     assert own_headers(token) == FORM

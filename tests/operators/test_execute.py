@@ -135,7 +135,7 @@ PULLS: dict[str, tuple[type[Any], dict[str, Any], tuple[str, str], int]] = {
             "requestor_id": "another",
         },
         ("tradevest", "roles_changelog"),
-        68,
+        66,
     ),
     "LucaNodes": (
         LucaNodesOperator,

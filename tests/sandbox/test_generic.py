@@ -141,6 +141,23 @@ def test_every_way_to_page_gives_all(vendors: Vendors, style: str) -> None:
     assert [row["id"] for row in _items(vendors, style)] == list(range(1, 2501))
 
 
+def test_a_walk_by_time_begins_with_what_is_of_that_moment(vendors: Vendors) -> None:
+    headers = vendors.headers(GENERIC)
+
+    def first(since: str) -> tuple[int, str]:
+        row = vendors.get(GENERIC, "/keyset", headers, since=since, limit=1).json()[0]
+        return row["id"], row["updatedAt"]
+
+    # Three items share each moment.
+    midnight = (433, "2026-01-02T00:00:00Z")
+    for since in ("2026-01-02", "2026-01-02T02:00:00+02:00", "2026-01-01T23:59:59.999999Z"):
+        assert first(since) == midnight
+    for since in ("2026-01-02T00:00:00.000001Z", "2026-01-02T00:10:00.000Z"):
+        assert first(since) == (436, "2026-01-02T00:10:00Z")
+    for since in ("2026-02-30", "20260102", "2026-01-02T00:00:00", "then", ""):
+        assert vendors.get(GENERIC, "/keyset", headers, since=since).status_code == 400
+
+
 def test_echo_names_what_came_and_no_value_of_a_header(vendors: Vendors) -> None:
     headers = vendors.headers(GENERIC)
     found = vendors.get(GENERIC, "/echo", {**headers, "X-Extra": "hidden"}, a="1").json()

@@ -283,9 +283,26 @@ def test_logs_and_items_keep_the_order_of_time(vendors: Vendors, sandbox: Runnin
     headers = vendors.headers(TRADEVEST)
     rows = vendors.get(TRADEVEST, "/roles-changelog", headers, limit=1000, startDate=LATE).json()["data"]
     assert rows[0] == entry
+    assert entry["createdOn"] == LATE.replace("Z", ".000Z")
     sandbox.records("oauth2api", "items", places=[0], at="2026-06-01T00:00:00Z")
     rows = vendors.get(GENERIC, "/keyset", vendors.headers(GENERIC), since="2026-05-31T00:00:00Z").json()
     assert [row["id"] for row in rows] == [1]
+
+
+def test_a_transaction_tells_when_it_came_in_and_when_it_was_modified(
+    vendors: Vendors, sandbox: RunningSandbox
+) -> None:
+    headers = vendors.headers(TRADEVEST)
+    (before,) = vendors.get(TRADEVEST, "/transactions", headers, limit=1).json()["data"]
+    done = sandbox.records("tradevest", "transactions", places=[0], add=1, at="2026-10-31T12:00:00.125+02:00")
+    at = {"modifiedOn": "2026-10-31T10:00:00.125Z"}
+    (changed,), (added,) = done["changed"], done["added"]
+    assert changed == {**before, "transactionStatus": "MODIFIED", **at}
+    assert (added["createdOn"], added["bookingDate"]) == (at["modifiedOn"], "2026-10-31")
+    assert (added["transactionStatus"], added["modifiedOn"]) == ("COMPLETED", at["modifiedOn"])
+    for row in (changed, added):
+        path = f"/transactions/{row['transactionId']}"
+        assert vendors.get(TRADEVEST, path, headers).json() == row
 
 
 def test_luca_shows_what_came_in_first(vendors: Vendors, sandbox: RunningSandbox) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 
 TRADEVEST = "tradevest_default"
 CONNECT = "tradevest_connect"
+# A moment that several records share, and the last one before it.
+TURN, BEFORE = "2026-02-01T00:00:00.000Z", "2026-01-31T23:59:59.999Z"
+MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 @pytest.mark.parametrize(
@@ -46,11 +50,43 @@ def _walk(vendors: Vendors, path: str, **params: Any) -> tuple[list[dict[str, An
 
 def test_transactions_by_cursor(vendors: Vendors) -> None:
     rows, cursors = _walk(vendors, "/transactions", limit=1000)
-    assert len({row["id"] for row in rows}) == 20_000
+    assert len({row["transactionId"] for row in rows}) == 20_000
     assert cursors[-1] is None
     assert {row["transactionStatus"] for row in rows} == {"COMPLETED", "MODIFIED"}
-    one = vendors.get(TRADEVEST, f"/transactions/{rows[5]['id']}", vendors.headers(TRADEVEST))
+    one = vendors.get(TRADEVEST, f"/transactions/{rows[5]['transactionId']}", vendors.headers(TRADEVEST))
     assert one.json() == rows[5]
+
+
+def test_transactions_tell_when_they_came_and_when_they_were_modified(vendors: Vendors) -> None:
+    rows, _ = _walk(vendors, "/transactions", limit=1000)
+    for row in rows:
+        assert set(row) == {
+            "transactionId",
+            "customerId",
+            "createdOn",
+            "modifiedOn",
+            "transactionType",
+            "transactionStatus",
+            "bookingDate",
+            "valueDate",
+            "digitalTradingTransaction",
+            "traditionalTradingTransaction",
+            "cashTransaction",
+        }
+        assert MILLISECONDS.fullmatch(row["createdOn"])
+        assert MILLISECONDS.fullmatch(row["modifiedOn"])
+        assert row["createdOn"][:10] == row["bookingDate"]
+        later = row["modifiedOn"] > row["createdOn"]
+        assert later == (row["transactionStatus"] == "MODIFIED")
+        assert later or row["modifiedOn"] == row["createdOn"]
+    stamps = [row["createdOn"] for row in rows]
+    assert stamps == sorted(stamps)
+    # At the turn of a month some share a moment, and some were modified in it.
+    assert [stamps.count(moment) for moment in (BEFORE, TURN)] == [1, 2]
+    assert sum(row["modifiedOn"] == TURN > row["createdOn"] for row in rows) > 1
+    person = rows[0]["customerId"]
+    (wallet, *_) = vendors.get(TRADEVEST, f"/customers/{person}/products", vendors.headers(TRADEVEST)).json()
+    assert rows[0]["digitalTradingTransaction"]["walletCustomerProductId"] == wallet["customerProductId"]
 
 
 @pytest.mark.parametrize(("end", "last"), [("missing", "missing"), ("empty", ""), ("null", None)])
@@ -94,13 +130,92 @@ def test_changelogs_want_a_limit_and_take_a_window_and_an_order(vendors: Vendors
     assert vendors.get(TRADEVEST, path, headers).status_code == 400
     assert vendors.get(TRADEVEST, path, headers, limit=5, orderDirection="down").status_code == 400
     assert vendors.get(TRADEVEST, path, headers, limit=5, startDate="yesterday").status_code == 400
-    window = {"startDate": "2026-01-01", "endDate": "2026-02-01T00:00:00Z", "limit": 1000}
+    window = {"startDate": "2026-01-01T00:00:00Z", "endDate": "2026-02-01T00:00:00Z", "limit": 1000}
     rows, _ = _walk(vendors, path, **window)
     stamps = [row["createdOn"] for row in rows]
     assert stamps == sorted(stamps)
     assert "2026-01-01" <= stamps[0] <= stamps[-1] <= "2026-02-01T00:00:00Z"
     backwards, _ = _walk(vendors, path, orderDirection="DESC", **window)
     assert backwards == rows[::-1]
+
+
+def _orders_path(vendors: Vendors) -> str:
+    person = vendors.sandbox.connections[TRADEVEST]["extra"]["requestor_id"]
+    products = vendors.get(TRADEVEST, f"/customers/{person}/products", vendors.headers(TRADEVEST)).json()
+    return f"/products/{products[0]['customerProductId']}/digital/orders"
+
+
+def _windowed(vendors: Vendors, name: str) -> tuple[str, str, str]:
+    """A list that is filtered by time, and the parameters of its first and last moment."""
+    if name == "orders":
+        return _orders_path(vendors), "startCreatedOn", "endCreatedOn"
+    return f"/{name}-changelog", "startDate", "endDate"
+
+
+WINDOWED = ("entities", "digital", "roles", "products", "customers", "orders")
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+@pytest.mark.parametrize("turn", [TURN, "2026-02-01T00:00:00Z", "2026-02-01T02:30:00+02:30"])
+def test_both_ends_of_a_window_count_in(vendors: Vendors, name: str, turn: str) -> None:
+    path, first, last = _windowed(vendors, name)
+    everything, _ = _walk(vendors, path, limit=1000)
+    stamps = [row["createdOn"] for row in everything]
+    assert all(MILLISECONDS.fullmatch(stamp) for stamp in stamps)
+    assert stamps == sorted(stamps)
+    assert (stamps.count(TURN) > 1, stamps.count(BEFORE) > 0) == (True, True)
+    # Some are of whole seconds, most are not.
+    assert 0 < sum(stamp.endswith(".000Z") for stamp in stamps) < len(stamps) / 1.5
+    until, _ = _walk(vendors, path, limit=1000, **{last: turn})
+    since, _ = _walk(vendors, path, limit=1000, **{first: turn})
+    assert [row["createdOn"] for row in until] == [stamp for stamp in stamps if stamp <= TURN]
+    assert [row["createdOn"] for row in since] == [stamp for stamp in stamps if stamp >= TURN]
+    # Two windows that share an end have what lies on it twice.
+    assert len(until) + len(since) == len(stamps) + stamps.count(TURN)
+    at, _ = _walk(vendors, path, limit=1000, **{first: turn, last: turn})
+    assert [row["createdOn"] for row in at] == [TURN] * stamps.count(TURN)
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_an_end_is_compared_to_its_last_digit(vendors: Vendors, name: str) -> None:
+    path, first, last = _windowed(vendors, name)
+
+    def found(**window: str) -> list[str]:
+        rows, _ = _walk(vendors, path, limit=1000, **window)
+        return [row["createdOn"] for row in rows]
+
+    shared = found(**{first: TURN, last: TURN})
+    before = found(**{first: BEFORE, last: BEFORE})
+    assert found(**{first: BEFORE, last: "2026-01-31T23:59:59.999999Z"}) == before
+    assert found(**{first: "2026-01-31T23:59:59.9990001Z", last: TURN}) == [*before, *shared]
+    assert found(**{first: "2026-01-31T23:59:59.999001Z", last: TURN}) == shared
+    assert found(**{first: "2026-01-31T23:59:59Z", last: "2026-01-31T23:59:59.998999Z"}) == []
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        ("2026-01-01", None),
+        (None, "20260101T000000Z"),
+        ("2026-01-01T00:00:00", None),
+        (None, "2026-01-01T00:00Z"),
+        ("2026-02-30T00:00:00Z", None),
+        (None, "1767225600"),
+        ("0001-01-01T00:00:00+02:00", None),
+        ("", None),
+        # The first after the last, by a microsecond.
+        ("2026-01-01T00:00:00.000001Z", "2026-01-01T01:00:00+01:00"),
+    ],
+)
+@pytest.mark.parametrize("name", ["roles", "orders"])
+def test_a_window_that_is_none_is_refused(
+    vendors: Vendors, name: str, window: tuple[str | None, str | None]
+) -> None:
+    path, first, last = _windowed(vendors, name)
+    params = {first: window[0], last: window[1]}
+    answer = vendors.get(TRADEVEST, path, vendors.headers(TRADEVEST), limit=5, **params)
+    assert answer.status_code == 400
+    assert first in answer.json()["message"] or last in answer.json()["message"]
 
 
 def test_changelogs_are_long(vendors: Vendors) -> None:
@@ -118,10 +233,10 @@ def test_lists_without_pages(vendors: Vendors, sandbox: RunningSandbox) -> None:
     person = sandbox.connections[TRADEVEST]["extra"]["requestor_id"]
     products = vendors.get(TRADEVEST, f"/customers/{person}/products", headers).json()
     assert [product["productCode"] for product in products] == ["WALLET", "BALANCE_ACCOUNT"]
-    path = f"/products/{products[0]['customerProductId']}/digital/orders"
+    path = _orders_path(vendors)
     orders, _ = _walk(vendors, path, limit=7)
     assert len(orders) >= 40
-    some, _ = _walk(vendors, path, startCreatedOn="2026-01-01", limit=7)
+    some, _ = _walk(vendors, path, startCreatedOn="2026-01-01T00:00:00Z", limit=7)
     assert 0 < len(some) < len(orders)
     assert vendors.get(TRADEVEST, "/customers/nobody/products", headers).status_code == 404
 
