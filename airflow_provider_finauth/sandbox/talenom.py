@@ -150,7 +150,7 @@ class Talenom(Api):
     def _voucher_choice(self, call: Call) -> tuple[Query, Table, Sequence[int] | None]:
         organization = self._enter(call)
         query = Query(call, self._bad, VOUCHER_NAMES)
-        since, until = query.day("dateFrom"), query.day("dateTo")
+        since, until = query.days("dateFrom", "dateTo")
         states, categories = set(query.many("voucherState")), set(query.many("category"))
         if unknown := states - set(data.STATES) or categories - set(data.CATEGORIES):
             raise self._bad(f"unknown value {min(unknown)}")
@@ -190,7 +190,7 @@ class Talenom(Api):
         organization = self._enter(call)
         names = ("pageIndex", "pageSize", "fromDate", "toDate", "accountNumbers", "category")
         query = Query(call, self._bad, names)
-        since, until = query.day("fromDate"), query.day("toDate")
+        since, until = query.days("fromDate", "toDate")
         accounts = frozenset(filter(None, (query.text("accountNumbers") or "").split(",")))
         category = query.choice("category", data.CATEGORIES)
         table = data.EVENTS[organization]
@@ -224,8 +224,7 @@ class Talenom(Api):
         """Accounts in use between two days."""
         organization = self._enter(call)
         query = Query(call, self._bad, ("fromDate", "toDate"))
-        query.day("fromDate", required=True)
-        query.day("toDate", required=True)
+        query.days("fromDate", "toDate", required=True)
         rows = [{"number": number, "name": name} for number, name in data.ACCOUNTS.items()]
         return Answer(body=rows, rows=rows, keys=[(organization, number) for number in data.ACCOUNTS])
 
@@ -234,7 +233,7 @@ class Talenom(Api):
         organization = self._enter(call)
         query = Query(call, self._bad, INVOICE_NAMES)
         kind = query.choice("dateType", ("date", "dueDate", "createdDateUtc", "updatedDateUtc"), "date") or ""
-        since, until = query.day("dateStart"), query.day("dateEnd")
+        since, until = query.days("dateStart", "dateEnd")
         status = query.text("invoiceStatus")
         numbers = {
             "contactId": query.text("contactId") and query.integer("contactId"),

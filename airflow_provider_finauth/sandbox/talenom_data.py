@@ -16,6 +16,7 @@ from airflow_provider_finauth.sandbox.values import (
     day,
     moment,
     money,
+    month_starts,
     seeded,
     stamp,
     utc,
@@ -77,11 +78,25 @@ def periods(organization: int) -> list[dict[str, Any]]:
     return found
 
 
+def _updated_at_turns(count: int, before: int) -> dict[int, int]:
+    """The seconds after which some of so many rows are updated: two as a month begins, one a second before.
+
+    :param before: how many rows earlier those stand
+    """
+    found: dict[int, int] = {}
+    for n, at in month_starts(utc(2022), DAYS * 86_400, count).items():
+        turn = int((at - utc(2022)).total_seconds())
+        found |= {n - before: turn, n - before - 1: turn, n - before - 2: turn - 1}
+    return found
+
+
 def vouchers(organization: int) -> list[dict[str, Any]]:
     """Vouchers with their postings, by date."""
     rng = seeded(f"talenom/vouchers/{organization}")
     count = ORGANIZATIONS[organization][0]
     start = utc(2022)
+    # So many rows before a month begins it is still another day.
+    turns = _updated_at_turns(count, 10)
     found = []
     for n in range(count):
         days = n * DAYS // count
@@ -90,6 +105,8 @@ def vouchers(organization: int) -> list[dict[str, Any]]:
         state = rng.choice(STATES)
         created = moment(start, seconds)
         later = rng.randrange(60, 20 * 86400)
+        if n in turns:
+            later = turns[n] - seconds
         amount = rng.randint(500, 900_000)
         tax = amount * 255 // 1255
         voucher = organization * 100_000 + n + 1
@@ -163,6 +180,7 @@ def invoices(organization: int) -> list[dict[str, Any]]:
     rng = seeded(f"talenom/invoices/{organization}")
     count = ORGANIZATIONS[organization][2]
     start = utc(2022)
+    turns = _updated_at_turns(count, 2)
     found = []
     for n in range(count):
         days = n * DAYS // count
@@ -186,7 +204,7 @@ def invoices(organization: int) -> list[dict[str, Any]]:
                 "totalAmount": money(rng, 1_000, 2_500_000),
                 "currency": "EUR",
                 "createdDateUtc": moment(start, seconds),
-                "updatedDateUtc": moment(start, seconds + rng.randrange(60, 500_000)),
+                "updatedDateUtc": moment(start, turns.get(n, seconds + rng.randrange(60, 500_000))),
                 "approvedDate": day(FIRST_DAY, days),
                 "sentDate": day(FIRST_DAY, days + 1),
             }

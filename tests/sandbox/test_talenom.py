@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -154,6 +154,96 @@ def test_vouchers_are_chosen_by_date_and_state(vendors: Vendors) -> None:
     assert all("2025-03-01" <= voucher["voucherDate"] <= "2025-03-31" for voucher in page["results"])
 
 
+# A list that is filtered by days: its path, its parameters, and the field that holds the day.
+DAYS = {
+    "vouchers": (VOUCHERS, ("dateFrom", "dateTo"), "voucherDate"),
+    "bare vouchers": (VOUCHERS.replace("v2", "v1"), ("dateFrom", "dateTo"), "voucherDate"),
+    "events": (EVENTS, ("fromDate", "toDate"), "voucherDate"),
+    "date": (INVOICES, ("dateStart", "dateEnd"), "date"),
+    "dueDate": (INVOICES, ("dateStart", "dateEnd"), "dueDate"),
+    "createdDateUtc": (INVOICES, ("dateStart", "dateEnd"), "createdDateUtc"),
+    "updatedDateUtc": (INVOICES, ("dateStart", "dateEnd"), "updatedDateUtc"),
+}
+
+
+def _days(vendors: Vendors, name: str, since: str, until: str) -> list[dict[str, Any]]:
+    path, (first, last), _ = DAYS[name]
+    params: dict[str, Any] = {"pageIndex": 0, "pageSize": 1000}
+    if path == INVOICES:
+        params = {"limit": 1000, "dateType": name}
+    found = vendors.get(
+        TALENOM, path, vendors.headers(TALENOM), **params, **{first: since, last: until}
+    ).json()
+    rows: list[dict[str, Any]] = found["results"] if isinstance(found, dict) else found
+    return rows
+
+
+@pytest.mark.parametrize("name", DAYS)
+def test_the_first_and_the_last_day_count_in(vendors: Vendors, name: str) -> None:
+    field = DAYS[name][2]
+    days = {
+        month: [row[field][:10] for row in _days(vendors, name, *month)]
+        for month in (("2025-02-01", "2025-02-28"), ("2025-03-01", "2025-03-31"))
+    }
+    for (first, last), found in days.items():
+        assert (min(found), max(found)) == (first, last)
+    # Two windows that share a day have what is of it twice, and those that adjoin have nothing twice.
+    assert len(_days(vendors, name, "2025-02-01", "2025-03-31")) == sum(map(len, days.values()))
+    (shared,) = {row[field][:10] for row in _days(vendors, name, "2025-03-31", "2025-03-31")}
+    assert shared == "2025-03-31"
+
+
+def test_some_were_updated_in_the_first_and_the_last_second_of_a_day(vendors: Vendors) -> None:
+    for name in ("vouchers", "updatedDateUtc"):
+        rows = _days(vendors, name, "2025-02-01", "2025-03-31")
+        stamps = [row["updatedDateUtc"] for row in rows]
+        assert stamps.count("2025-03-01T00:00:00Z") == 2
+        assert "2025-02-28T23:59:59Z" in stamps
+
+
+@pytest.mark.parametrize("name", ["vouchers", "bare vouchers", "events", "date"])
+@pytest.mark.parametrize(
+    "window",
+    [
+        ("2025-03-02", "2025-03-01"),
+        ("20250301", "2025-03-31"),
+        ("2025-03-01T00:00:00Z", "2025-03-31"),
+        ("2025-03-01", "2025-02-30"),
+        ("", "2025-03-31"),
+    ],
+)
+def test_days_that_are_none_are_refused(vendors: Vendors, name: str, window: tuple[str, str]) -> None:
+    path, (first, last), _ = DAYS[name]
+    params: dict[str, Any] = {"pageIndex": 0, "pageSize": 10} if path != INVOICES else {}
+    params |= {first: window[0], last: window[1]}
+    answer = vendors.get(TALENOM, path, vendors.headers(TALENOM), **params)
+    assert answer.status_code == 400
+    assert first in answer.json()["error"] or last in answer.json()["error"]
+
+
+def test_a_balance_counts_its_day_in(vendors: Vendors) -> None:
+    headers = vendors.headers(TALENOM)
+    path = "/fi/general-ledger/v1/account-balances/14222"
+
+    def saldo(day: str) -> Decimal:
+        answer = vendors.get(TALENOM, path, headers, date=day, accountNumbers="3000")
+        (row,) = json.loads(answer.text, parse_float=Decimal)
+        return Decimal(row["saldo"])
+
+    rows = vendors.get(
+        TALENOM,
+        EVENTS,
+        headers,
+        pageIndex=0,
+        pageSize=1000,
+        fromDate="2025-03-01",
+        toDate="2025-03-31",
+        accountNumbers="3000",
+    )
+    booked = json.loads(rows.text, parse_float=Decimal)["results"]
+    assert saldo("2025-03-31") - saldo("2025-02-28") == sum(row["debet"] - row["credit"] for row in booked)
+
+
 def test_version_one_gives_the_same_vouchers_as_a_bare_array(vendors: Vendors) -> None:
     headers = vendors.headers(TALENOM)
     bare = vendors.get(TALENOM, VOUCHERS.replace("v2", "v1"), headers, pageSize=7).json()
@@ -185,6 +275,8 @@ def test_balances_and_accounts_want_their_parameters(vendors: Vendors) -> None:
     accounts = f"{ledger}/chart-of-accounts/used-accounts/14222"
     assert vendors.get(TALENOM, balances, headers, date="2026-01-01").status_code == 400
     assert vendors.get(TALENOM, accounts, headers).status_code == 400
+    reversed_ = {"fromDate": "2025-12-31", "toDate": "2025-01-01"}
+    assert vendors.get(TALENOM, accounts, headers, **reversed_).status_code == 400
     found = vendors.get(TALENOM, balances, headers, date="2026-01-01", accountNumbers="3000,4000").json()
     assert [row["account"] for row in found] == ["3000", "4000"]
     named = vendors.get(TALENOM, accounts, headers, fromDate="2025-01-01", toDate="2025-12-31").json()
