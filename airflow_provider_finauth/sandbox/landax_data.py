@@ -11,6 +11,7 @@ from airflow_provider_finauth.sandbox.values import (
     NORWEGIAN_PEOPLE,
     identifier,
     moment,
+    month_starts,
     norwegian_number,
     seeded,
     stamp,
@@ -27,12 +28,17 @@ SPAN = int((utc(2026, 11, 1) - START).total_seconds())
 
 
 def incidents() -> list[dict[str, Any]]:
-    """Incidents by number; each was changed some time after it came in."""
+    """Incidents by number; each was changed some time after it came in, some at the turn of a month."""
     rng = seeded("landax/incidents")
+    turns = month_starts(START, SPAN, INCIDENTS)
     found = []
     for n in range(INCIDENTS):
         happened = n * SPAN // INCIDENTS
         changed = min(SPAN - 1, happened + 600 + int(rng.random() ** 3 * 9_000_000))
+        # Of the last three before a month begins, two share its first second; one has the second before.
+        for before in (1, 2, 3):
+            if turn := turns.get(n + before):
+                changed = int((turn - START).total_seconds()) - (before == 3)
         closed = rng.random() < 0.7
         row = {
             "Id": n + 1,

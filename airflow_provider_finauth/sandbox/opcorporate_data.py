@@ -15,6 +15,7 @@ from airflow_provider_finauth.sandbox.values import (
     TODAY,
     cents,
     iban,
+    month_starts,
     seeded,
     utc,
 )
@@ -53,6 +54,10 @@ def _accounts() -> list[dict[str, Any]]:
 ACCOUNT_TABLE = Table(_accounts)
 
 
+def _microseconds(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
 def _day(stamp: int) -> str:
     return (FIRST_DAY + timedelta(microseconds=stamp - FIRST)).isoformat()
 
@@ -70,8 +75,14 @@ def _make_transactions(account: int) -> list[dict[str, Any]]:
     balance = OPENING_BALANCE
     found = []
     stamp = FIRST
+    turns = {n: _microseconds(at) for n, at in month_starts(START, SPAN // 1_000_000, count).items()}
     for n in range(count):
         drawn = FIRST + n * SPAN // count + rng.randrange(SPAN // count)
+        # Two share the first microsecond of a month, and one has the last of the month before.
+        if n in turns or n - 1 in turns:
+            drawn = turns.get(n) or turns[n - 1]
+        elif n + 1 in turns:
+            drawn = turns[n + 1] - 1
         # Batches are booked within one microsecond, and some of them lie across the end of a page.
         if n % 50 in (48, 49, 0, 1):
             drawn = stamp if n else drawn
@@ -136,7 +147,7 @@ def _touched_transaction(at: datetime, new: bool) -> dict[str, Any]:
     """When a transaction came in; what is booked does not change."""
     if not new:
         raise ValueError("What a bank has booked does not change: add rows.")
-    return _dated((at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+    return _dated(_microseconds(at))
 
 
 ACCOUNT_TABLE = Table(_accounts)

@@ -59,7 +59,7 @@ PULLS = {
         "opcorporate",
         OPCorporateHook,
         lambda hook: hook.transactions(_op_account(hook), since="2026-04-01"),
-        310,
+        311,
         4,
     ),
     "landax": Pulled("landax", LandaxHook, lambda hook: hook.entities("Projects", page_size=50), 140, 4),

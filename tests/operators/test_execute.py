@@ -117,7 +117,7 @@ PULLS: dict[str, tuple[type[Any], dict[str, Any], tuple[str, str], int]] = {
             "page_size": "10",
         },
         ("landax", "Incidents"),
-        51,
+        52,
     ),
     "TradevestTransactions": (
         TradevestTransactionsOperator,

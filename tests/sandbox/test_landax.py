@@ -202,9 +202,38 @@ def test_filters(vendors: Vendors, text: str, wanted: Any) -> None:
     assert 0 < len(found) < 12_500
 
 
+def _changed(vendors: Vendors, text: str) -> list[str]:
+    """When those were changed that a filter lets through."""
+    rows = _rows(vendors.get(LANDAX, "/api/v28/Incidents", vendors.headers(LANDAX), filter=text))
+    return sorted(row["ChangedDateTime"] for row in rows)
+
+
+def test_an_expression_says_whether_its_end_counts_in(vendors: Vendors) -> None:
+    name, before, turn = "ChangedDateTime", "2026-01-31T23:59:59Z", "2026-02-01T00:00:00Z"
+    # Two share the moment, and one is of the second before.
+    assert _changed(vendors, f"{name} ge {before} and {name} le {turn}") == [before, turn, turn]
+    assert _changed(vendors, f"{name} ge {before} and {name} lt {turn}") == [before]
+    assert _changed(vendors, f"{name} gt {before} and {name} le {turn}") == [turn, turn]
+    assert _changed(vendors, f"{name} ge 2026-02-01T01:00:00+01:00 and {name} le {turn}") == [turn, turn]
+    assert _changed(vendors, f"{name} ge 2026-02-01T00:00:00.000001Z and {name} le {turn}") == []
+    months = [
+        _changed(vendors, f"{name} ge 2026-{month}-01T00:00:00Z and {name} lt 2026-{after}-01T00:00:00Z")
+        for month, after in (("01", "02"), ("02", "03"), ("01", "03"))
+    ]
+    assert months[0] + months[1] == months[2]
+
+
+def test_an_expression_that_nothing_can_meet_is_none_the_less_one(vendors: Vendors) -> None:
+    window = "ChangedDateTime ge 2026-02-01T00:00:00Z and ChangedDateTime lt 2026-01-01T00:00:00Z"
+    assert _changed(vendors, window) == []
+
+
 @pytest.mark.parametrize(
     "params",
     [
+        {"filter": "ChangedDateTime ge 2026-02-30"},
+        {"filter": "ChangedDateTime ge 2026-01-01T25:00:00Z"},
+        {"filter": "ChangedDateTime ge yesterday"},
         {"filter": "Nothing eq 1"},
         {"filter": "Id eq"},
         {"filter": "Id = 3"},

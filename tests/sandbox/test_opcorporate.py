@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -95,6 +96,29 @@ def test_equal_timestamps_lie_across_the_end_of_a_page(vendors: Vendors, limit: 
     missed = [row for row in after if row["timestamp"] == last and row["objectId"] not in seen]
     # Whoever goes on with the last timestamp plus one never sees these.
     assert missed
+
+
+def test_a_walk_begins_with_what_is_of_that_microsecond(vendors: Vendors) -> None:
+    headers = vendors.headers(OP)
+    turn = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    for account in vendors.get(OP, f"{DATA}/v1/accounts", headers).json():
+        for version in ("v2", "v3"):
+            path = _transactions(version, account)
+            at = vendors.get(OP, path, headers, fromTimestamp=turn, maxPast=1, maxFuture=3).json()
+            stamps = [row["timestamp"] for row in at]
+            # The last of September, two of October's first microsecond, and a later one.
+            assert stamps[:3] == [turn - 1, turn, turn]
+            assert stamps[3] > turn
+            assert [row["bookingDate"] for row in at[:3]] == ["2026-09-30", "2026-10-01", "2026-10-01"]
+            later = vendors.get(OP, path, headers, fromTimestamp=turn + 1, maxFuture=1).json()
+            assert later == at[3:]
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "-1", "2026-10-01T00:00:00Z", "1" * 20])
+def test_a_time_that_is_no_number_of_microseconds_is_refused(vendors: Vendors, text: str) -> None:
+    headers = vendors.headers(OP)
+    path = _transactions("v3", vendors.get(OP, f"{DATA}/v1/accounts", headers).json()[0])
+    assert vendors.get(OP, path, headers, fromTimestamp=text, maxFuture=5).status_code == 400
 
 
 def _walk(vendors: Vendors, path: str, headers: dict[str, str], limit: int) -> list[dict[str, Any]]:
