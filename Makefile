@@ -59,6 +59,8 @@ lint: $(AIRFLOW3)/.made ## Check style, formatting, types and layers
 	$(AIRFLOW3)/bin/ruff format --check .
 	$(AIRFLOW3)/bin/mypy
 	$(AIRFLOW3)/bin/lint-imports
+	$(AIRFLOW3)/bin/python -m tools.write_operators --check
+	$(AIRFLOW3)/bin/python -m tools.count --check
 
 .PHONY: format
 format: $(AIRFLOW3)/.made ## Format the code and mend what can be mended by itself
@@ -70,9 +72,14 @@ demo: $(AIRFLOW3)/.made ## Run the example DAGs against the sandbox in an Airflo
 	$(AIRFLOW3)/bin/python -m demo.run $(DEMO_ARGS)
 
 .PHONY: docs
-docs: $(AIRFLOW3)/.made ## Write docs/connections.md from the table of connection types
+docs: $(AIRFLOW3)/.made ## Write docs/connections.md, docs/resources.md and the table of docs/pulling.md
 	$(AIRFLOW3)/bin/python tools/connection_docs.py > docs/connections.md.new
 	mv docs/connections.md.new docs/connections.md
+	$(AIRFLOW3)/bin/python -m tools.resource_docs
+
+.PHONY: operators
+operators: $(AIRFLOW3)/.made ## Write operators/ from what apis/ declares
+	$(AIRFLOW3)/bin/python -m tools.write_operators
 
 .PHONY: bench
 bench: $(BENCH)/.made $(MATRIX_SINGER)/.made ## Measure pulls and calls beside other libraries', and write docs/benchmarks.md (18 minutes)

@@ -42,14 +42,14 @@ CONFIG_OPTIONS: dict[str, dict[str, str | bool | None]] = {
         "sensitive": True,
     },
     "max_xcom_records": {
-        "description": "How many records an operator may return to XCom; more must go to ``output``.",
+        "description": "How many records an operator may return to XCom; more must go to a file.",
         "version_added": "0.1.0",
         "type": "integer",
         "example": None,
         "default": "10000",
     },
     "max_xcom_bytes": {
-        "description": "How many bytes of JSON an operator may return to XCom; more must go to ``output``.",
+        "description": "How many bytes of JSON an operator may return to XCom; more must go to a file.",
         "version_added": "0.1.0",
         "type": "integer",
         "example": None,

@@ -72,7 +72,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-finauth",
         "name": "Finauth",
-        "description": "Pulls data out of business and finance APIs that want OAuth 2.0.",
+        "description": "Pulls data out of business and finance APIs that use OAuth 2.0.",
         "versions": [__version__],
         "integrations": [
             {"integration-name": title, "external-doc-url": url, "tags": ["service"]}

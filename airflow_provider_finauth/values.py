@@ -26,6 +26,8 @@ _FLAGS = dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True) | dict.fromke
 )
 # No API has a number of more digits, and Python refuses to read one of several thousand.
 _MOST_DIGITS = 18
+# Of a value that an error repeats.
+_LONGEST_SHOWN = 200
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,13 +49,23 @@ def argument(
     """Read the value of an argument by one of the functions of this module.
 
     :param read: the function, which is called with the value and whatever comes after it
-    :raises ConfigurationError: names the argument, what is expected and the value
+    :raises ConfigurationError: names the argument, what is expected and the value, but for one that stands in
+        place of a mapping: headers, variables and parameters may hold a secret
     """
     try:
         return read(value, *args, **kwargs)
     except Unreadable as error:
         expected = error.expected
-    raise ConfigurationError(f"Argument '{name}' must be {expected}, not {value!r}.", field=name)
+    found = f"a {type(value).__name__}" if read is mapping else f"{value!r:.{_LONGEST_SHOWN}}"
+    raise ConfigurationError(f"Argument '{name}' must be {expected}, not {found}.", field=name)
+
+
+def optional(name: str, read: Callable[[Any], _T], value: Any) -> _T | None:
+    """Read the value of an argument that None, or an empty string as a template gives one, leaves open.
+
+    :raises ConfigurationError: as for :func:`argument`
+    """
+    return None if value is None or value == "" else argument(name, read, value)
 
 
 def integer(value: Any, *, minimum: int | None = None, maximum: int | None = None) -> int:
@@ -198,8 +210,8 @@ def day(value: When, zone: str | None = None) -> date:
     :param zone: the IANA name of the API's own time zone
     :raises Unreadable: it is no midnight
     """
+    found = _datetime(value)
     try:
-        found = _datetime(value)
         if _begins_day(found):
             return _date(found)
         if zone is not None:

@@ -26,7 +26,7 @@ def keep_tokens_fresh():
         task_id="refresh",
         # One with a fixed key, as `luca_default` may be, is passed over.
         conn_ids=["luca_default", "landax_default"],
-        at_least=timedelta(minutes=30),
+        valid_for=timedelta(minutes=30),
         retries=3,
         retry_delay=timedelta(minutes=1),
     )

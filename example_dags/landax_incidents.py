@@ -22,7 +22,7 @@ def landax_incidents():
         # How far it has come is kept in a Variable; the first run pulls everything.
         incremental="landax_incidents",
         # The slash lets the task complete it: {dag_id}/{task_id}/{run_id}/{map_index}.jsonl
-        output="{{ var.value.get('finauth_output', '/tmp/finauth') }}/",
+        destination="{{ var.value.get('finauth_output', '/tmp/finauth') }}/",
         # Its event carries the manifest: landax_incidents_to_sql is scheduled on it.
         outlets=[INCIDENTS],
     )

@@ -39,7 +39,7 @@ def luca_open_invoices():
         query="luca_open_invoices.graphql",
         connection_path="saleInvoices",
         # The slash lets each task complete it: {dag_id}/{task_id}/{run_id}/{map_index}.jsonl
-        output="{{ var.value.get('finauth_output', '/tmp/finauth') }}/",
+        destination="{{ var.value.get('finauth_output', '/tmp/finauth') }}/",
     ).expand(company_ids=companies())
     open_invoices.expand(manifest=invoices.output)
 

@@ -9,21 +9,24 @@ from datetime import datetime
 
 from airflow.providers.common.compat.sdk import dag
 
-from airflow_provider_finauth.operators.opcorporate import OPAccountsOperator, OPTransactionsOperator
+from airflow_provider_finauth.operators.opcorporate import (
+    OPCorporateAccountsOperator,
+    OPCorporateTransactionsOperator,
+)
 
 
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, tags=["finauth", "opcorporate"])
 def op_transactions():
-    accounts = OPAccountsOperator(task_id="accounts")
-    OPTransactionsOperator.partial(
+    accounts = OPCorporateAccountsOperator(task_id="accounts")
+    OPCorporateTransactionsOperator.partial(
         task_id="transactions",
         # Each account has a Variable of its own, which says how far its transactions have been pulled.
         incremental="op_transactions",
         # Without this the first run would pull all that there ever was.
         since="2026-10-01",
         # The slash lets each task complete it: {dag_id}/{task_id}/{run_id}/{partition}/{map_index}.parquet
-        output="{{ var.value.get('finauth_output', '/tmp/finauth') }}/",
-        output_format="parquet",
+        destination="{{ var.value.get('finauth_output', '/tmp/finauth') }}/",
+        format="parquet",
         partition_by="bookingDate",
     ).expand(surrogate_id=accounts.output.map(lambda account: account["surrogateId"]))
 

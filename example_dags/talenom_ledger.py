@@ -5,7 +5,7 @@ Files go to the Airflow Variable ``finauth_output``: a folder, or an address suc
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import dag, task
@@ -29,16 +29,18 @@ def talenom_ledger():
         return [period for periods in periods_by_organization for period in periods if not period["locked"]]
 
     @task
-    def ledger(period: dict[str, Any], output: str) -> Any:
+    def ledger(period: dict[str, Any], destination: str) -> Any:
         """Pull the ledger events of one period."""
         from airflow_provider_finauth.hooks.talenom import TalenomHook
 
+        # A period's last day belongs to it, and `until` is the first moment that is not wanted.
+        until = date.fromisoformat(period["endDate"]) + timedelta(days=1)
         events = TalenomHook().general_ledger_events(
-            period["organizationNumber"], since=period["startDate"], until=period["endDate"]
+            period["organizationNumber"], since=period["startDate"], until=until
         )
-        return events.land(output=output)
+        return events.write_to(destination)
 
-    ledger.partial(output=OUTPUT).expand(period=open_periods(periods.output))
+    ledger.partial(destination=OUTPUT).expand(period=open_periods(periods.output))
 
 
 talenom_ledger()

@@ -18,8 +18,8 @@ def tradevest_changelog():
         task_id="changes",
         since="{{ prev_start_date_success or '2026-01-01' }}",
         # The slash lets each task complete it: {dag_id}/{task_id}/{run_id}/{map_index}.jsonl.gz
-        output="{{ var.value.get('finauth_output', '/tmp/finauth') }}/",
-        output_format="jsonl.gz",
+        destination="{{ var.value.get('finauth_output', '/tmp/finauth') }}/",
+        format="jsonl.gz",
     ).expand(kind=["entities", "digital", "roles", "products"])
 
 

@@ -21,15 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_finauth import exceptions, hooks, operators
+from airflow_provider_finauth import exceptions, operators
+from airflow_provider_finauth.apis.base import Api
+from airflow_provider_finauth.apis.resource import resource_of
 from airflow_provider_finauth.client.paging.named import PAGING_STYLES
 from airflow_provider_finauth.configuration import CONFIG_OPTIONS
 from airflow_provider_finauth.connections import CONNECTION_TYPES
-from airflow_provider_finauth.hooks.base import FinauthHook
 from airflow_provider_finauth.hooks.talenom import TalenomHook
 from airflow_provider_finauth.runtime import brokers, read_records
 from airflow_provider_finauth.sandbox.faults import KINDS
 from tests.airflow_harness import AIRFLOW_3, ROOT, AirflowHome, make_home
+from tests.declared import RESOURCES, Declared
+from tools import resource_docs
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.sandbox import RunningSandbox
@@ -196,6 +199,56 @@ def test_connections_page_is_that_of_the_table(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == (DOCS / "connections.md").read_text(), "run `make docs`"
 
 
+def test_resources_page_and_the_table_of_resources_are_those_of_the_declarations() -> None:
+    assert resource_docs.page() == (DOCS / "resources.md").read_text(), "run `make docs`"
+    pulling = (DOCS / "pulling.md").read_text()
+    assert resource_docs.BEGIN in pulling
+    assert resource_docs.with_table(pulling) == pulling, "run `make docs`"
+
+
+def told_arguments(declared: Declared) -> dict[str, str]:
+    """Read which arguments docs/resources.md tells of a resource, with their defaults."""
+    is_own = declared.resource is not resource_of(Api.records)
+    title = CONNECTION_TYPES[declared.hook.conn_type].title if is_own else "Any other path"
+    chapter = (DOCS / "resources.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    section = chapter.partition(f"\n### {declared.resource.name}\n")[2].partition("\n### ")[0]
+    assert f"`{declared.operator_name}`" in section
+    assert not is_own or f"`{declared.hook.__name__}.{declared.resource.name}`" in section
+    table = section.partition("| argument |")[2].partition("\n\n")[0]
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    return {cells[0].strip("|` "): cells[2].strip(" `") for cells in rows}
+
+
+@pytest.mark.parametrize("declared", RESOURCES, ids=str)
+def test_resources_page_has_each_resource_with_its_arguments(declared: Declared) -> None:
+    method = getattr(declared.hook, declared.resource.name)
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    expected = {
+        each.name: "**required**"
+        if each.default is inspect.Parameter.empty
+        else ("" if each.default in (None, ()) else repr(each.default))
+        for each in parameters
+    }
+    assert told_arguments(declared) == expected
+
+
+@pytest.mark.parametrize("declared", RESOURCES, ids=str)
+def test_pulling_page_has_a_row_for_each_resource(declared: Declared) -> None:
+    resource = declared.resource
+    if resource is resource_of(Api.records):
+        assert f"`{declared.operator_name}`" in row(DOCS / "pulling.md", "any hook's `.records(path)`")
+        return
+    required = [
+        each.name if each.positional else f"{each.name}=…" for each in resource.arguments if each.required
+    ]
+    call = f"`{declared.hook.__name__}.{resource.name}({', '.join(required)})`"
+    _, _, operator, times, change, _ = row(DOCS / "pulling.md", call).split("|")
+    assert operator.strip() == f"`{declared.operator_name}`"
+    assert (resource.window or "") in times
+    assert bool(times.strip()) == resource.has_window
+    assert change.strip()
+
+
 def anchors(page: Path) -> set[str]:
     """Give the anchors of a page's headings, as GitHub makes them."""
     found: list[str] = []
@@ -275,25 +328,9 @@ def members(package: Any, base: str) -> Iterator[type]:
 def test_pulling_page_has_each_operator() -> None:
     page = prose(DOCS / "pulling.md")
     found = [item.__name__ for item in members(operators, "Operator") if not item.__name__.startswith("_")]
-    own = [name for name in found if name not in ("PullOperator", "RequestOperator")]
+    own = [name for name in found if name not in ("PullOperator", "RequestOperator", "GraphQLOperator")]
     assert len(own) > 10
     assert [name for name in own if f"`{name}`" not in page] == []
-
-
-def test_pulling_page_has_each_method_that_pulls() -> None:
-    page = prose(DOCS / "pulling.md")
-    own = [
-        f"{hook.__name__}.{name}("
-        for hook in members(hooks, "Hook")
-        if hook is not FinauthHook
-        for name, method in vars(hook).items()
-        if inspect.isfunction(method)
-        and "Records" in str(method.__annotations__.get("return"))
-        # Of every hook.
-        and name != "records"
-    ]
-    assert len(own) > 10
-    assert [name for name in own if f"`{name}" not in page] == []
 
 
 def commands(page: Path) -> list[tuple[str, Any]]:

@@ -138,7 +138,7 @@ def kept_on_a_server(stage: Stage, store: str, **options: str) -> None:
 def refreshed(stage: Stage) -> None:
     stage.change("oauth2api_default", password="another")
     RefreshTokensOperator(
-        task_id="refresh", conn_ids=["oauth2api_default", "talenom_default"], at_least=900
+        task_id="refresh", conn_ids=["oauth2api_default", "talenom_default"], valid_for=900
     ).execute({})
 
 
@@ -147,7 +147,7 @@ def full_disk(stage: Stage) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     stage.monkeypatch.setattr(os, "fsync", fsync)
-    TalenomHook().accounting_periods(14222).land(output=str(stage.folder / "october.jsonl"))
+    TalenomHook().accounting_periods(14222).write_to(str(stage.folder / "october.jsonl"))
 
 
 # In the page's order.
@@ -164,10 +164,14 @@ PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
         lambda stage: wrong_op(stage, "opcorporate_encrypted", private_key_passphrase="another"),
         lambda stage: TalenomHook("landax_default").vouchers(14222),
         lambda stage: TalenomHook().vouchers("FI123"),
-        lambda stage: TalenomHook().vouchers(14222, since="yesterday"),
-        lambda stage: TalenomHook().vouchers(14222).land(output="vouchers.xml"),
-        lambda stage: TalenomHook().accounting_periods(14222).land(output="x.jsonl", incremental="nightly"),
-        lambda stage: TradevestHook().request("POST", "/products/1/digital/orders", json={}, requestor_id=""),
+        lambda stage: LandaxHook().entities("Incidents", since="yesterday"),
+        lambda stage: TalenomHook().vouchers(14222, since="2026-10-01T09:00:00Z"),
+        lambda stage: TalenomHook().vouchers(14222, since="2026-10-01", until="2026-10-01"),
+        lambda stage: TalenomHook().vouchers(14222).write_to("vouchers.xml"),
+        lambda stage: TalenomHook().accounting_periods(14222).write_to("x.jsonl", incremental="nightly"),
+        lambda stage: TradevestHook().request(
+            "POST", "/products/1/digital/orders", json={}, headers={"Requestor-ID": ""}
+        ),
         lambda stage: kept_on_a_server(stage, "sql"),
         lambda stage: kept_on_a_server(stage, "redis", token_store_conn_id="finauth_store"),
     ],
@@ -186,7 +190,7 @@ PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
         foreign_link,
         lambda stage: OAuth2ApiHook().request("GET", "https://example.com/items"),
     ],
-    "ResultTooLargeError": [lambda stage: TalenomHook().vouchers(14222).land()],
+    "ResultTooLargeError": [lambda stage: TalenomHook().vouchers(14222).collect()],
     "TokenEndpointError": [
         lambda stage: wrong_talenom(stage, extra={"oauth_endpoint": "http://127.0.0.1:9/token"}),
         lambda stage: broken_items(stage, "html", where="token"),
@@ -198,7 +202,7 @@ PROVOKED: dict[str, list[Callable[[Stage], Any]]] = {
     ],
     "ApiError": [
         lambda stage: OAuth2ApiHook().request("GET", "/nothing"),
-        lambda stage: TradevestHook().request("GET", "/transactions", params={"x": "1"}),
+        lambda stage: TradevestHook().request("GET", "/transactions", query={"x": "1"}),
         lambda stage: broken_items(stage, "reset", method="POST", path="/echo"),
         lambda stage: broken_items(stage, "html"),
         lambda stage: LucaHook().graphql("{ nonsense }"),

@@ -34,7 +34,7 @@ HEAVY = {
     "uvicorn",
     "wtforms",
 }
-OUR_LAYERS = {"apis", "auth", "cli", "client", "hooks", "sandbox", "settings", "sinks", "transport"}
+OUR_LAYERS = {"apis", "auth", "cli", "client", "hooks", "pulls", "sandbox", "settings", "sinks", "transport"}
 
 AIRFLOW = """
 try:

@@ -17,7 +17,7 @@ airflow connections add talenom_default --conn-type talenom --conn-login '…' -
     --conn-extra '{"subscription_api_key": "…", "scope": "…"}'
 ```
 
-Try a connection with `airflow connections test <conn_id>`; Airflow wants `[core] test_connection = Enabled`
+Try a connection with `airflow connections test <conn_id>`; Airflow needs `[core] test_connection = Enabled`
 for it (`AIRFLOW__CORE__TEST_CONNECTION=Enabled` before the command is enough). A test asks for a token and
 makes one cheap read, keeps neither, and spends nothing that a person has authorised. Where a person has to
 authorise the connection, `Connection success!` means only that its fields are complete: the command does not

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
-from airflow_provider_finauth.apis import reading
-from airflow_provider_finauth.apis.dates import When, timestamp
+from msgspec import Meta
+
+from airflow_provider_finauth import values
+from airflow_provider_finauth.apis import profiles
+from airflow_provider_finauth.apis.base import Api
+from airflow_provider_finauth.apis.resource import Since, Until, resource
+from airflow_provider_finauth.apis.windows import moments
 from airflow_provider_finauth.auth.credentials import Credentials, FixedCredentials, RequestStyle
 from airflow_provider_finauth.auth.grants import basic_header
 from airflow_provider_finauth.client.paging.base import Pull, Request
@@ -33,17 +38,18 @@ _CAP = 1000
 _PLAIN_NAMES_SINCE = 28
 _ENTITY_SET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 _CHANGED = "ChangedDateTime"
+Names = Iterable[str] | str
 
 
-class Landax:
+class Landax(Api):
     """What a connection of type ``landax`` makes of Landax's API.
 
     :param settings: the connection
-    :raises ConfigurationError: names the connection's field that is to be mended
+    :raises ConfigurationError: names the connection's field that is to be corrected
     """
 
     def __init__(self, settings: Settings) -> None:
-        base = reading.address(settings, "host")
+        base = profiles.address(settings, "host")
         version = settings.text("api_version").lower().removeprefix("v")
         if not version.isdecimal():
             # "latest" too: it is the last locked version, and not meant for integrations (Landax's API page).
@@ -62,67 +68,62 @@ class Landax:
             # Advised for the OData protocol, unknown to the other (Landax's page on OData).
             headers={"DataServiceVersion": "4.0"} if protocol == "odata" else {},
             origins=frozenset({origin_of(base)}),
-            **reading.conversation(settings),
+            **profiles.conversation(settings),
         )
 
     def probe(self, client: ApiClient) -> None:
         """Read as little as there is: one row of an entity set that tenants have."""
         client.get_json(f"{self._data}/Departments", params={self._option("top"): 1})
 
+    @resource(
+        key="Id",
+        version=_CHANGED,
+        window=_CHANGED,
+        changes=Changes(fields=(_CHANGED,), filtered=True, shifts=True),
+    )
     def entities(
         self,
-        entity_set: str,
+        entity_set: Annotated[str, Meta(description="for example Incidents")],
         *,
-        select: Iterable[str] | str = (),
-        filter: str | None = None,
-        expand: Iterable[str] | str = (),
-        orderby: Iterable[str] | str = (),
-        since: When | None = None,
-        until: When | None = None,
-        page_size: int | str = _CAP,
+        select: Annotated[Names, Meta(description="names of fields; none means all")] = (),
+        filter: Annotated[
+            str | None, Meta(description="an expression in Landax's own filter grammar")
+        ] = None,
+        expand: Annotated[Names, Meta(description="names of related entities to include")] = (),
+        orderby: Annotated[
+            Names, Meta(description="names of fields, each with desc behind it if wanted")
+        ] = (),
+        since: Since = None,
+        until: Until = None,
+        page_size: Annotated[int, Meta(ge=1, le=_CAP, description="rows a page")] = _CAP,
     ) -> Pull:
-        """Pull an entity set.
-
-        :param entity_set: for example ``Incidents``
-        :param select: names of fields; none means all
-        :param filter: an expression in Landax's own filter grammar
-        :param expand: names of related entities to include
-        :param orderby: names of fields, each with ``desc`` behind it if wanted
-        :param since: only what has changed since then (``ChangedDateTime``)
-        :param until: only what had changed before then
-        :param page_size: rows a page, at most 1000
-        :raises ConfigurationError: an argument is not of its kind
-        """
+        """Pull an entity set."""
+        window = moments(since, until)
         conditions = [f"({filter})" if (since or until) else filter] if filter else []
-        if since:
-            conditions.append(f"{_CHANGED} ge {timestamp('since', since)}")
-        if until:
-            conditions.append(f"{_CHANGED} lt {timestamp('until', until)}")
+        if window.since_text:
+            conditions.append(f"{_CHANGED} ge {window.since_text}")
+        if window.until_text:
+            conditions.append(f"{_CHANGED} lt {window.until_text}")
         params: dict[str, Any] = {
-            self._option("select"): _names(select),
+            self._option("select"): ",".join(select) or None,
             self._option("filter"): " and ".join(conditions) or None,
-            self._option("expand"): _names(expand),
-            self._option("orderby"): _names(orderby),
+            self._option("expand"): ",".join(expand) or None,
+            self._option("orderby"): ",".join(orderby) or None,
         }
-        size = reading.integer("page_size", page_size, minimum=1)
-        if size > _CAP:
-            raise ConfigurationError(f"Argument 'page_size' must be at most {_CAP}.", field="page_size")
         return Pull(
             request=Request("GET", f"{self._data}/{_entity_set(entity_set)}", params=params),
             paging=SkipTop(
                 skip_param="from" if self._names == "from_count" else self._option("skip"),
                 top_param="count" if self._names == "from_count" else self._option("top"),
-                size=size,
+                size=page_size,
                 cap=_CAP,
                 # Whatever the version: a client that looks for one of them stops after a page, in silence.
                 next_link_keys=("@odata.nextLink", "nextLink"),
             ),
             records_path="value",
-            key="Id",
             total="@odata.count",
             resource=entity_set,
-            version=_CHANGED,
-            changes=_changes(_names(select)),
+            changes=_not_told(select),
         )
 
     def entity_path(self, entity_set: str, id: int | str) -> str:
@@ -130,7 +131,7 @@ class Landax:
 
         :raises ConfigurationError: an argument is not of its kind
         """
-        name = quote(reading.text("id", str(id)), safe="'")
+        name = quote(values.argument("id", values.string, str(id)), safe="'")
         return f"{self._data}/{_entity_set(entity_set)}({name})"
 
     @staticmethod
@@ -162,7 +163,7 @@ def _credentials(settings: Settings, base: str) -> Credentials | FixedCredential
         rotates=False,
         style=RequestStyle(body="json", grant_type_in="query"),
         default_lifetime=settings.integer("default_lifetime"),
-        transport=reading.transport(settings),
+        transport=profiles.transport(settings),
         field_names={
             "token_endpoint": "host",
             "client_id": "client_id",
@@ -181,11 +182,9 @@ def _entity_set(name: str) -> str:
     return name
 
 
-def _changes(select: str | None) -> Changes:
-    if select is not None and _CHANGED not in (name.strip() for name in select.split(",")):
+def _not_told(select: Iterable[str]) -> Changes | None:
+    """Say why the chosen fields do not tell what is new; None where they do."""
+    chosen = list(select)
+    if chosen and _CHANGED not in chosen:
         return Changes(why_not=f"Argument 'select' leaves out {_CHANGED}, which tells what is new: add it.")
-    return Changes(fields=(_CHANGED,), filtered=True, shifts=True)
-
-
-def _names(value: Iterable[str] | str) -> str | None:
-    return (value if isinstance(value, str) else ",".join(value)) or None
+    return None

@@ -8,9 +8,16 @@ sample client) with PKCE and refresh tokens that rotate: a replayed one revokes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
-from airflow_provider_finauth.apis import reading
+from msgspec import Meta
+
+from airflow_provider_finauth.apis import profiles
+from airflow_provider_finauth.apis.base import Api
+from airflow_provider_finauth.apis.resource import RecordField, resource
 from airflow_provider_finauth.auth.authorize import AuthorizationFlow
 from airflow_provider_finauth.auth.credentials import (
     Credentials,
@@ -19,22 +26,22 @@ from airflow_provider_finauth.auth.credentials import (
     RequestStyle,
     standard_refusal,
 )
-from airflow_provider_finauth.client.paging.base import Pull, Request
+from airflow_provider_finauth.client.bodies import encode_json
+from airflow_provider_finauth.client.paging.base import Pull, Read, Request
 from airflow_provider_finauth.client.paging.changes import Changes
 from airflow_provider_finauth.client.paging.relay import Relay
+from airflow_provider_finauth.client.paging.rows import Rows
 from airflow_provider_finauth.client.profile import Profile
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.secret import Secret
 from airflow_provider_finauth.transport.origins import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_provider_finauth.client.client import ApiClient
     from airflow_provider_finauth.settings import Settings
 
-GRAPHQL_PATH = "/api/v1/graphql"
-COMPANIES = """
+_GRAPHQL_PATH = "/api/v1/graphql"
+_COMPANIES = """
 query Companies($first: Int, $after: String) {
   companies(first: $first, after: $after) {
     nodes { id name organisationNumber }
@@ -64,18 +71,20 @@ _SCOPES = {"oauth2": "accounting", "oauth21": "accounting.read"}
 _REFUSAL_MEMBERS = ("error_descriptions", "errors_descriptions", "errors", "error_description", "error")
 
 
-class Luca:
+class Luca(Api):
     """What a connection of type ``luca`` makes of Luca's API.
 
     :param settings: the connection
-    :raises ConfigurationError: names the connection's field that is to be mended
+    :raises ConfigurationError: names the connection's field that is to be corrected
     """
 
+    graphql_path = _GRAPHQL_PATH
+
     def __init__(self, settings: Settings) -> None:
-        self._base = reading.address(settings, "host")
+        self._base = profiles.address(settings, "host")
         self._method = settings.text("auth_method")
         self._settings = settings
-        self.company_ids = settings.strings("company_ids")
+        self._company_ids = settings.strings("company_ids")
         self.profile = Profile(
             api="luca",
             conn_id=settings.conn_id,
@@ -83,62 +92,110 @@ class Luca:
             credentials=self._credentials(),
             headers={"Accept": "application/json"},
             origins=frozenset({origin_of(self._base)}),
-            **reading.conversation(settings),
+            **profiles.conversation(settings),
         )
-
-    @property
-    def spans_companies(self) -> bool:
-        """Whether a query has to name its company: an OAuth token covers several, a personal key one."""
-        return self._method != "api_key"
 
     def probe(self, client: ApiClient) -> None:
         """Read as little as there is: the id of one company."""
-        client.graphql(_PROBE, path=GRAPHQL_PATH)
+        client.graphql(_PROBE, path=_GRAPHQL_PATH)
 
+    @resource(
+        key="id",
+        changes=_CHANGES,
+        fields=(
+            RecordField("id", "string"),
+            RecordField("name", "string"),
+            RecordField("organisationNumber", "string"),
+        ),
+    )
     def companies(self) -> Pull:
         """Pull the companies that the consent, or the key, covers."""
-        return self.nodes(COMPANIES, "companies")
+        return self._connection(_COMPANIES, "companies", {}, _PAGE_SIZE)
 
+    @resource(key="id", changes=_CHANGES)
     def nodes(
         self,
-        query: str,
-        connection_path: str,
-        variables: Mapping[str, Any] | None = None,
+        query: Annotated[
+            str,
+            Meta(
+                description="a GraphQL document that declares $first: Int and $after: String, hands them "
+                "to the "
+                "connection and asks for its pageInfo { hasNextPage endCursor }; and that declares "
+                "$companyId "
+                "where a company is named",
+                extra={"renderer": "graphql", "extension": ".graphql"},
+            ),
+        ],
+        connection_path: Annotated[
+            str, Meta(description="where the connection lies in data, for example saleInvoices")
+        ],
+        variables: Annotated[
+            Mapping[str, Any] | None, Meta(description="further variables", extra={"renderer": "json"})
+        ] = None,
         *,
-        company_id: str | None = None,
-        page_size: int | str = _PAGE_SIZE,
-        verify: bool | str = False,
+        company_ids: Annotated[
+            Iterable[str | int] | str | None,
+            Meta(
+                description="ids or organisation numbers; without them the connection's field, and if that "
+                "is "
+                "empty all companies that the consent covers. A personal API key needs none, it is bound "
+                "to one"
+            ),
+        ] = None,
+        page_size: Annotated[int, Meta(ge=1, le=_PAGE_SIZE, description="nodes a page")] = _PAGE_SIZE,
+        verify: Annotated[
+            bool,
+            Meta(
+                description="walk the ids a second time: Luca's cursors are positions, so a row that comes "
+                "in "
+                "during the walk shifts the pages behind it"
+            ),
+        ] = False,
     ) -> Pull:
-        """Pull the nodes of a Relay connection.
+        """Walk a Relay connection, for one or several companies.
 
-        :param query: a document that declares ``$first: Int`` and ``$after: String``, hands them to the
-            connection and asks for its ``pageInfo { hasNextPage endCursor }``; and that declares
-            ``$companyId`` if a company is named
-        :param connection_path: where the connection lies in ``data``, for example ``saleInvoices``
-        :param variables: further variables
-        :param company_id: goes out as the variable ``companyId``
-        :param page_size: nodes a page, at most 100
-        :param verify: walk the ids a second time: Luca's cursors are positions, so a row that comes in
-            during the walk shifts the pages behind it
-        :raises ConfigurationError: an argument is not of its kind
+        A node of a walk over several companies gets the member ``companyId``, unless the query asks for one.
         """
-        for name in ("first", "after", *(["companyId"] if company_id else [])):
+        chosen = list(map(str, company_ids or ()))
+        for name in ("first", "after", *(["companyId"] if chosen else [])):
             if f"${name}" not in query:
                 raise ConfigurationError(
                     f"Argument 'query' must declare the variable ${name} and hand it on: the pull sets it.",
                     field="query",
                 )
-        size = reading.integer("page_size", page_size, minimum=1)
-        if size > _PAGE_SIZE:
-            # Whether Luca clamps or refuses more is not documented; clamped, rows would be lost.
-            raise ConfigurationError(f"Argument 'page_size' must be at most {_PAGE_SIZE}.", field="page_size")
-        own = dict(variables or {}) | ({"companyId": company_id} if company_id else {})
+        own = dict(variables or {})
+        pull = self._connection(query, connection_path, own, page_size, verify=verify)
+        companies = chosen or list(self._company_ids)
+        if not companies and self._method == "api_key":
+            return pull
+
+        def of_company(company: str) -> Pull:
+            if "$companyId" not in query:
+                raise ConfigurationError(
+                    "Argument 'query' must declare the variable $companyId and hand it on: the pull sets it.",
+                    field="query",
+                )
+            named = self._connection(
+                query, connection_path, {**own, "companyId": company}, page_size, verify=verify
+            )
+            return replace(
+                named, key="id", changes=_CHANGES, relabel=partial(nodes_of_company, company=company)
+            )
+
+        def parts(read: Read) -> Iterator[Pull]:
+            # An OAuth token covers several companies, a personal key one.
+            for company in companies or [str(each["id"]) for each in read(self.companies())]:
+                yield of_company(company)
+
+        return replace(pull, parts=parts)
+
+    def _connection(
+        self, query: str, path: str, variables: dict[str, Any], page_size: int, *, verify: bool = False
+    ) -> Pull:
         return Pull(
-            request=Request("POST", GRAPHQL_PATH, json={"query": query, "variables": own}),
-            paging=Relay(connection_path=connection_path, first=size, verify=reading.flag("verify", verify)),
-            key="id",
-            resource=connection_path,
-            changes=_CHANGES,
+            request=Request("POST", _GRAPHQL_PATH, json={"query": query, "variables": variables}),
+            paging=Relay(connection_path=path, first=page_size, verify=verify),
+            resource=path,
         )
 
     def authorization_flow(self, redirect_uri: str) -> AuthorizationFlow:
@@ -156,7 +213,7 @@ class Luca:
             "locale": self._settings.optional("locale"),
         }
         return AuthorizationFlow(
-            authorize_endpoint=reading.address(
+            authorize_endpoint=profiles.address(
                 self._settings, "authorize_endpoint", self._base + _AUTHORIZE_PATHS[self._method]
             ),
             credentials=credentials,
@@ -178,7 +235,7 @@ class Luca:
             conn_id=settings.conn_id,
             api="luca",
             grant="authorization_code",
-            token_endpoint=reading.address(settings, "oauth_endpoint", self._base + _TOKEN_PATHS[method]),
+            token_endpoint=profiles.address(settings, "oauth_endpoint", self._base + _TOKEN_PATHS[method]),
             client_id=settings.text("login"),
             client_secret=secret,
             scope=settings.optional("scope") or _SCOPES[method],
@@ -187,13 +244,29 @@ class Luca:
             refresh_leeway=_REFRESH_LEEWAY,
             style=RequestStyle(headers={"Accept": "application/json"}),
             default_lifetime=settings.integer("default_lifetime"),
-            transport=reading.transport(settings),
+            transport=profiles.transport(settings),
             read_refusal=_read_refusal,
             reauthorize=(
                 f"Run `finauth authorize {settings.conn_id}`: a person with access to the company has to "
                 "give consent on Luca's page."
             ),
         )
+
+
+def nodes_of_company(rows: Rows, company: str) -> Rows:
+    """Say in each node whose it is, unless it says so itself; nothing else of its text is touched."""
+    return Rows([_with_company(bytes(text), company) for text in rows.texts])
+
+
+def _with_company(node: bytes, company: str) -> bytes:
+    if b'"companyId"' in node:
+        return encode_json({"companyId": company, **Rows([node]).records[0]})
+    members = node.removeprefix(b"{").lstrip()
+    if members == node:
+        # A null, in the place of a node that could not be read.
+        return node
+    comma = b"" if members.startswith(b"}") else b","
+    return b'{"companyId":' + encode_json(company) + comma + members
 
 
 def _read_refusal(status: int, body: Mapping[str, Any]) -> Refusal | None:

@@ -1,10 +1,11 @@
-"""Any other API that wants OAuth 2.0 (RFC 6749), a key, or HTTP Basic: all by the connection's fields."""
+"""Any other API that uses OAuth 2.0 (RFC 6749), a key, or HTTP Basic: all by the connection's fields."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_finauth.apis import reading
+from airflow_provider_finauth.apis import profiles
+from airflow_provider_finauth.apis.base import Api
 from airflow_provider_finauth.auth.authorize import AuthorizationFlow
 from airflow_provider_finauth.auth.credentials import Credentials, FixedCredentials, RequestStyle
 from airflow_provider_finauth.auth.grants import basic_header
@@ -23,16 +24,16 @@ _CREDENTIAL_HEADERS = frozenset(
 _CREDENTIAL_WORDS = ("api-key", "apikey", "token", "secret", "password", "credential")
 
 
-class OAuth2Api:
+class OAuth2Api(Api):
     """What a connection of type ``oauth2api`` makes of an API.
 
     :param settings: the connection
-    :raises ConfigurationError: names the connection's field that is to be mended
+    :raises ConfigurationError: names the connection's field that is to be corrected
     """
 
     def __init__(self, settings: Settings) -> None:
-        base = reading.address(settings, "host")
-        transport = reading.transport(settings, with_certificate=True)
+        base = profiles.address(settings, "host")
+        transport = profiles.transport(settings, with_certificate=True)
         self._settings = settings
         self.profile = Profile(
             api="oauth2api",
@@ -42,7 +43,7 @@ class OAuth2Api:
             headers=_public_headers(settings),
             secret_headers=settings.secret_mapping("secret_headers"),
             origins=frozenset({origin_of(base)}),
-            **reading.conversation(settings, transport),
+            **profiles.conversation(settings, transport),
         )
 
     def probe(self, client: ApiClient) -> None:
@@ -59,7 +60,7 @@ class OAuth2Api:
         if isinstance(credentials, FixedCredentials) or credentials.grant != "authorization_code":
             raise self._settings.error("grant", "is not authorization_code, so nobody has to authorise it")
         return AuthorizationFlow(
-            authorize_endpoint=reading.address(self._settings, "authorize_endpoint"),
+            authorize_endpoint=profiles.address(self._settings, "authorize_endpoint"),
             credentials=credentials,
             redirect_uri=redirect_uri,
             pkce=self._settings.flag("pkce"),
@@ -85,7 +86,7 @@ def _credentials(settings: Settings, transport: Any) -> Credentials | FixedCrede
         conn_id=settings.conn_id,
         api="oauth2api",
         grant=grant,  # type: ignore[arg-type]  # the field's choices are its values
-        token_endpoint=reading.address(settings, "oauth_endpoint"),
+        token_endpoint=profiles.address(settings, "oauth_endpoint"),
         client_id=settings.text("login"),
         # A public client has none (RFC 6749 section 2.1); client credentials are for confidential ones only.
         client_secret=(

@@ -7,11 +7,16 @@ The client id is to be kept secret like the secret itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
-from airflow_provider_finauth.apis import reading
-from airflow_provider_finauth.apis.dates import When, microseconds
-from airflow_provider_finauth.auth.credentials import Credentials
+from msgspec import Meta
+
+from airflow_provider_finauth import values
+from airflow_provider_finauth.apis import profiles
+from airflow_provider_finauth.apis.base import Api
+from airflow_provider_finauth.apis.resource import RecordField, Since, Until, resource
+from airflow_provider_finauth.apis.windows import moments
 from airflow_provider_finauth.client.paging.base import Pull, Request
 from airflow_provider_finauth.client.paging.changes import Changes
 from airflow_provider_finauth.client.paging.keyset import Keyset
@@ -33,53 +38,83 @@ _DATA = "/corporate-account-data"
 # The most rows that a page of transactions holds (change log of the Corporate Accounts API).
 _PAGE_SIZES = {"v2": 150, "v3": 1000}
 
+# Public client code of OP's APIs; `bookingCode` is v3's (change log of the Corporate Accounts API).
+_TRANSACTION = (
+    RecordField("objectId", "string", "names the transaction"),
+    RecordField("timestamp", "integer", "microseconds since 1970"),
+    RecordField("archiveId", "string"),
+    RecordField("amount", "decimal", "sent as a string"),
+    RecordField("currency", "string"),
+    RecordField("balanceBefore", "decimal", "sent as a string"),
+    RecordField("balanceAfter", "decimal", "sent as a string"),
+    RecordField("bookingDate", "date"),
+    RecordField("valueDate", "date"),
+    RecordField("paymentDate", "date"),
+    RecordField("message", "string"),
+    RecordField("reference", "string"),
+    RecordField("rfReference", "string"),
+    RecordField("debtorName", "string"),
+    RecordField("debtorAccount", "string"),
+    RecordField("debtorBic", "string"),
+    RecordField("creditorName", "string"),
+    RecordField("creditorAccount", "string"),
+    RecordField("creditorBic", "string"),
+    RecordField("endToEndId", "string"),
+    RecordField("uetr", "string"),
+    RecordField("transactionTypeCode", "string"),
+    RecordField("transactionTypeDescription", "string", "v2 only"),
+    RecordField("bookingCode", "string", "v3 only"),
+    RecordField("bookingCodeDescription", "string", "v3 only"),
+)
 
-class OPCorporate:
+
+class OPCorporate(Api):
     """What a connection of type ``opcorporate`` makes of OP's APIs.
 
     :param settings: the connection
-    :raises ConfigurationError: names the connection's field that is to be mended
+    :raises ConfigurationError: names the connection's field that is to be corrected
     """
 
     def __init__(self, settings: Settings) -> None:
-        base = reading.address(settings, "host", _HOSTS[settings.text("environment")])
-        transport = reading.transport(settings, with_certificate=True)
+        base = profiles.address(settings, "host", _HOSTS[settings.text("environment")])
+        transport = profiles.transport(settings, with_certificate=True)
         if transport.client_certificate is None:
-            raise settings.error("tls_certificate", "is empty; OP wants a client certificate with every call")
+            raise settings.error(
+                "tls_certificate", "is empty; OP expects a client certificate with every call"
+            )
         self._version = settings.text("transactions_version")
+        token_endpoint = profiles.address(settings, "oauth_endpoint", f"{base}/corporate-oidc/v1/token")
+        credentials = profiles.client_credentials(settings, token_endpoint, transport)
         self.profile = Profile(
             api="opcorporate",
             conn_id=settings.conn_id,
             base_url=base,
-            credentials=Credentials(
-                conn_id=settings.conn_id,
-                api="opcorporate",
-                grant="client_credentials",
-                token_endpoint=reading.address(settings, "oauth_endpoint", f"{base}/corporate-oidc/v1/token"),
-                client_id=settings.text("login"),
-                client_secret=settings.secret("password"),
-                default_lifetime=min(settings.integer("default_lifetime"), _LIFETIME),
-                transport=transport,
-            ),
+            credentials=replace(credentials, default_lifetime=min(credentials.default_lifetime, _LIFETIME)),
             origins=frozenset({origin_of(base)}),
             request_id_header="X-Request-ID",
-            **reading.conversation(settings, transport),
+            **profiles.conversation(settings, transport),
         )
 
     def probe(self, client: ApiClient) -> None:
         """Read as little as there is: the list of accounts."""
         client.get_json(f"{_DATA}/v1/accounts")
 
+    @resource(
+        key="surrogateId",
+        changes=Changes(why_not="OP's accounts tell no time of change, and are few: pull them all."),
+        fields=(
+            RecordField("surrogateId", "string", "names the account in other calls"),
+            RecordField("iban", "string"),
+            RecordField("bic", "string"),
+            RecordField("name", "string"),
+            RecordField("balance", "decimal", "sent as a string"),
+            RecordField("currency", "string"),
+            RecordField("productNames", "json", "by language"),
+        ),
+    )
     def accounts(self) -> Pull:
-        """Pull the accounts that the contract covers; a bare array."""
-        request = Request("GET", f"{_DATA}/v1/accounts")
-        return Pull(
-            request=request,
-            paging=Single(),
-            key="surrogateId",
-            resource="accounts",
-            changes=Changes(why_not="OP's accounts tell no time of change, and are few: pull them all."),
-        )
+        """Pull the accounts that the contract covers."""
+        return Pull(request=Request("GET", f"{_DATA}/v1/accounts"), paging=Single())
 
     def account_path(self, surrogate_id: str) -> str:
         """Say where one account is.
@@ -88,18 +123,26 @@ class OPCorporate:
         """
         return f"{_DATA}/v1/accounts/{_id(surrogate_id)}"
 
+    @resource(
+        key="objectId",
+        window="timestamp",
+        # Not bookingDate, whose rule has changed once (change log of the Corporate Accounts API).
+        changes=Changes(fields=("timestamp",), filtered=True, exact=True),
+        fields=_TRANSACTION,
+    )
     def transactions(
-        self, surrogate_id: str, *, since: When | None = None, until: When | None = None
+        self,
+        surrogate_id: Annotated[str, Meta(description="the account, as in the list of accounts")],
+        *,
+        since: Since = None,
+        until: Until = None,
     ) -> Pull:
-        """Pull an account's transactions, oldest first, walking by their timestamp in microseconds.
+        """Pull an account's transactions, oldest first.
 
-        Many transactions may share a microsecond, so each page begins with the last one's timestamp again
-        and what was seen before is dropped.
-
-        :param since: the first moment
-        :param until: the first moment no longer wanted
-        :raises ConfigurationError: an argument is not of its kind
+        They are walked by their timestamp in microseconds. Many may share one, so each page begins with the
+        last one's timestamp again, and what was seen before is dropped.
         """
+        window = moments(since, until)
         size = _PAGE_SIZES[self._version]
         return Pull(
             request=Request(
@@ -110,17 +153,13 @@ class OPCorporate:
             paging=Keyset(
                 param="fromTimestamp",
                 field="timestamp",
-                start=microseconds("since", since) if since else 0,
-                until=microseconds("until", until) if until else None,
+                start=0 if window.since is None else values.microseconds(window.since),
+                until=None if window.until is None else values.microseconds(window.until),
                 size=size,
             ),
-            key="objectId",
-            resource="transactions",
-            # Not bookingDate, whose rule has changed once (change log of the Corporate Accounts API).
-            changes=Changes(fields=("timestamp",), filtered=True, exact=True),
         )
 
 
 def _id(surrogate_id: str) -> str:
     # It looks like base64: slashes and plus signs in it are part of the name.
-    return reading.path_segment("surrogate_id", surrogate_id)
+    return profiles.path_segment("surrogate_id", surrogate_id)

@@ -7,12 +7,20 @@ the API gateway (Azure API Management), which answers a wrong one with 401 altho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from airflow_provider_finauth.apis import reading
-from airflow_provider_finauth.apis.dates import When, day
-from airflow_provider_finauth.auth.credentials import Credentials
-from airflow_provider_finauth.client.paging.base import Pull, Request
+from msgspec import Meta
+
+from airflow_provider_finauth import values
+from airflow_provider_finauth.apis import profiles
+from airflow_provider_finauth.apis.base import Api
+from airflow_provider_finauth.apis.resource import RecordField, Since, Until, resource
+from airflow_provider_finauth.apis.talenom_periods import seen_locked, spans_to_read
+from airflow_provider_finauth.apis.windows import days
+from airflow_provider_finauth.client.paging.base import Pull, Read, Request
 from airflow_provider_finauth.client.paging.changes import Changes
 from airflow_provider_finauth.client.paging.limit_offset import LimitOffset
 from airflow_provider_finauth.client.paging.page_index import PageIndex
@@ -25,10 +33,9 @@ from airflow_provider_finauth.exceptions import (
     SubscriptionKeyError,
 )
 from airflow_provider_finauth.transport.origins import origin_of
+from airflow_provider_finauth.values import When
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from airflow_provider_finauth.client.client import ApiClient
     from airflow_provider_finauth.settings import Settings
 
@@ -37,36 +44,27 @@ if TYPE_CHECKING:
 _ORGANIZATION_HOST = "https://apim.talenom.fi"
 _REGIONAL_HOST = "https://apim.talenom.com"
 
-# Of pageSize in the general ledger's OpenAPI document.
-_LARGEST_LEDGER_PAGE = 10_000
-_VOUCHER_STATES = ("Draft", "Accepted", "Locked", "Deleted")
+# Voucher and invoice dates are days of Finnish books, without a zone (the general ledger's OpenAPI document).
+_ZONE = "Europe/Helsinki"
+_DAY = timedelta(days=1)
 
-# The general ledger's OpenAPI document has these, and does not say whether an approval or deletion counts as
-# an update: the latest of them tells in any case.
-_VOUCHER_CHANGES = Changes(
-    fields=("updatedDateUtc", "createdDateUtc", "approvedDateUtc", "lockedDateUtc", "deletedDateUtc"),
-    deleted=("voucherState", "Deleted"),
-)
-_INVOICE_CHANGES = Changes(fields=("updatedDateUtc", "createdDateUtc"))
-_NO_PERIOD_CHANGES = Changes(
-    why_not="Talenom's accounting periods tell no time of change, and are few: pull them all."
-)
-_NO_EVENT_CHANGES = Changes(
-    why_not="Talenom's ledger events tell no time of change. Pull the vouchers incrementally, with "
-    "include_postings=True, or the events of the periods that are not locked, by 'since' and 'until'."
-)
-_NO_BALANCE_CHANGES = Changes(why_not="A balance is of one day: pull it for each day that you want.")
+VoucherState = Literal["Draft", "Accepted", "Locked", "Deleted"]
+OrganizationNumber = Annotated[
+    int, Meta(ge=1, description="Talenom's integer customer number, not the business id")
+]
+# The bounds are those of pageSize in the general ledger's OpenAPI document.
+PageSize = Annotated[int, Meta(ge=1, le=10_000, description="records a page")]
 
 
-class Talenom:
+class Talenom(Api):
     """What a connection of type ``talenom`` makes of Talenom's APIs.
 
     :param settings: the connection
-    :raises ConfigurationError: names the connection's field that is to be mended
+    :raises ConfigurationError: names the connection's field that is to be corrected
     """
 
     def __init__(self, settings: Settings) -> None:
-        base = reading.address(settings, "host")
+        base = profiles.address(settings, "host")
         region = settings.text("region")
         # Whoever sets an address of their own (a gateway, the sandbox) serves all of Talenom's APIs there.
         regional_host = _REGIONAL_HOST if origin_of(base) == origin_of(_ORGANIZATION_HOST) else base
@@ -76,23 +74,13 @@ class Talenom:
             api="talenom",
             conn_id=settings.conn_id,
             base_url=base,
-            credentials=Credentials(
-                conn_id=settings.conn_id,
-                api="talenom",
-                grant="client_credentials",
-                token_endpoint=reading.address(settings, "oauth_endpoint"),
-                client_id=settings.text("login"),
-                client_secret=settings.secret("password"),
-                scope=settings.text("scope"),
-                default_lifetime=settings.integer("default_lifetime"),
-                transport=reading.transport(settings),
-            ),
+            credentials=profiles.client_credentials(settings, profiles.address(settings, "oauth_endpoint")),
             # Content-Type also on a GET, as the page's examples have it.
             headers={"Content-Type": "application/json"},
             secret_headers={"Ocp-Apim-Subscription-Key": settings.secret("subscription_api_key")},
             origins=frozenset({origin_of(base), origin_of(regional_host)}),
             judge=_judge(settings),
-            **reading.conversation(settings),
+            **profiles.conversation(settings),
         )
 
     def probe(self, client: ApiClient) -> None:
@@ -103,198 +91,235 @@ class Talenom:
         """
         client.request("GET", "/organization/v2/accounting-periods/0", accept_status=(400, 404))
 
+    @resource(
+        changes=Changes(
+            why_not="Talenom's accounting periods tell no time of change, and are few: pull them all."
+        ),
+    )
     def accounting_periods(
         self,
-        organization_number: int | str,
+        organization_number: OrganizationNumber,
         *,
-        include_bookkeeping_periods: bool | str = False,
-        page_size: int | str = 100,
+        include_bookkeeping_periods: Annotated[
+            bool, Meta(description="with the bookkeeping periods of each")
+        ] = False,
+        page_size: PageSize = 100,
     ) -> Pull:
-        """Pull an organisation's accounting periods.
-
-        :param organization_number: Talenom's integer customer number, not the business id
-        :param include_bookkeeping_periods: with the bookkeeping periods of each
-        :param page_size: periods a page
-        :raises ConfigurationError: an argument is not of its kind
-        """
-        number = _organization(organization_number)
-        params = {
-            "includeBookkeepingPeriods": reading.flag(
-                "include_bookkeeping_periods", include_bookkeeping_periods
-            )
-        }
-        path = f"/organization/v2/accounting-periods/{number}"
+        """Pull an organisation's accounting periods."""
         return self._paged(
-            "accounting_periods", path, params, page_size, key=None, changes=_NO_PERIOD_CHANGES
+            f"/organization/v2/accounting-periods/{organization_number}",
+            {"includeBookkeepingPeriods": include_bookkeeping_periods},
+            page_size,
         )
 
+    @resource(
+        key="id",
+        version="updatedDateUtc",
+        window="voucherDate",
+        whole_days=True,
+        # The general ledger's OpenAPI document has these, and does not say whether an approval or deletion
+        # counts as an update: the latest of them tells in any case.
+        changes=Changes(
+            fields=("updatedDateUtc", "createdDateUtc", "approvedDateUtc", "lockedDateUtc", "deletedDateUtc"),
+            deleted=("voucherState", "Deleted"),
+        ),
+        fields=(
+            RecordField("id", "integer"),
+            RecordField("voucherDate", "date"),
+            RecordField("voucherState", "string", "Draft, Accepted, Locked or Deleted"),
+            RecordField("createdDateUtc", "timestamp"),
+            RecordField("updatedDateUtc", "timestamp"),
+            RecordField("approvedDateUtc", "timestamp"),
+            RecordField("lockedDateUtc", "timestamp"),
+            RecordField("deletedDateUtc", "timestamp"),
+            RecordField("rowVersion", "string", "Talenom's optimistic lock"),
+            RecordField("postings", "json", "with include_postings"),
+        ),
+    )
     def vouchers(
         self,
-        organization_number: int | str,
+        organization_number: OrganizationNumber,
         *,
-        since: When | None = None,
-        until: When | None = None,
-        states: Iterable[str] = (),
-        categories: Iterable[str] = (),
-        include_postings: bool | str = False,
-        page_size: int | str = 1000,
+        since: Since = None,
+        until: Until = None,
+        states: Annotated[
+            Iterable[VoucherState] | str, Meta(description="their states; none means all")
+        ] = (),
+        categories: Annotated[
+            Iterable[str] | str, Meta(description="voucher categories; none means all")
+        ] = (),
+        include_postings: Annotated[bool, Meta(description="with the postings of each")] = False,
+        page_size: PageSize = 1000,
     ) -> Pull:
         """Pull an organisation's vouchers.
 
-        :param since: first voucher date
-        :param until: last voucher date
-        :param states: of Draft, Accepted, Locked, Deleted; none means all
-        :param categories: voucher categories; none means all
-        :param include_postings: with the postings of each
-        :param page_size: vouchers a page
-        :raises ConfigurationError: an argument is not of its kind
+        An incremental pull reads those of all accounting periods again that were not locked before its time,
+        and keeps what has changed since. ``since`` is the first voucher date then too.
         """
-        path = f"{self._regional}/general-ledger/v2/vouchers/{_organization(organization_number)}"
-        params: dict[str, Any] = {
-            "dateFrom": day("since", since) if since else None,
-            "dateTo": day("until", until) if until else None,
-            "voucherState": [reading.choice("states", state, _VOUCHER_STATES) for state in _several(states)],
-            "category": _several(categories),
-            "includePostings": reading.flag("include_postings", include_postings),
-        }
-        return self._paged(
-            "vouchers",
-            path,
-            params,
+
+        window = days(since, until, zone=_ZONE)
+        pull = self._paged(
+            f"{self._regional}/general-ledger/v2/vouchers/{organization_number}",
+            {
+                "dateFrom": window.first,
+                "dateTo": window.last,
+                "voucherState": list(states),
+                "category": list(categories),
+                "includePostings": include_postings,
+            },
             page_size,
-            key="id",
-            version="updatedDateUtc",
-            changes=_VOUCHER_CHANGES,
         )
 
+        def reread(read: Read, changed_since: datetime | None, notes: dict[str, Any]) -> Iterator[Pull]:
+            periods = read(self.accounting_periods(organization_number))
+            # Now, not the window's end: a run that is cleared later has a window of long ago.
+            notes["locked"] = seen_locked(periods, notes.get("locked"), datetime.now(UTC))
+            floor = None if window.first is None else date.fromisoformat(window.first)
+            for first, last in spans_to_read(notes["locked"], changed_since, floor):
+                yield self.vouchers(
+                    organization_number,
+                    since=first,
+                    until=None if last is None else last + _DAY,
+                    states=states,
+                    categories=categories,
+                    include_postings=include_postings,
+                    page_size=page_size,
+                )
+
+        return replace(pull, reread=reread)
+
+    @resource(
+        key="id",
+        window="voucherDate",
+        whole_days=True,
+        changes=Changes(
+            why_not="Talenom's ledger events tell no time of change. Pull the vouchers incrementally, with "
+            "include_postings=True, or the events of the periods that are not locked, by 'since' and 'until'."
+        ),
+        fields=(
+            RecordField("id", "integer"),
+            RecordField("accountNumber", "string"),
+            RecordField("voucherId", "integer"),
+            RecordField("voucherDate", "date"),
+            RecordField("debet", "decimal"),
+            RecordField("credit", "decimal"),
+            RecordField("vatCode", "string"),
+            RecordField("costCenter", "string"),
+            RecordField("voucherState", "string", "Draft, Accepted, Locked or Deleted"),
+        ),
+    )
     def general_ledger_events(
         self,
-        organization_number: int | str,
+        organization_number: OrganizationNumber,
         *,
-        since: When | None = None,
-        until: When | None = None,
-        account_numbers: Iterable[str | int] = (),
-        category: str | None = None,
-        page_size: int | str = 1000,
+        since: Since = None,
+        until: Until = None,
+        account_numbers: Annotated[Iterable[str | int] | str, Meta(description="none means all")] = (),
+        category: Annotated[str | None, Meta(description="a voucher category")] = None,
+        page_size: PageSize = 1000,
     ) -> Pull:
-        """Pull an organisation's general ledger events.
-
-        :param since: first voucher date
-        :param until: last voucher date
-        :param account_numbers: none means all
-        :param category: a voucher category
-        :param page_size: events a page, at most 10,000
-        :raises ConfigurationError: an argument is not of its kind
-        """
-        path = (
-            f"{self._regional}/general-ledger/v1/general-ledger-events/{_organization(organization_number)}"
-        )
-        params: dict[str, Any] = {
-            "fromDate": day("since", since) if since else None,
-            "toDate": day("until", until) if until else None,
-            "accountNumbers": ",".join(_several(account_numbers)) or None,
-            "category": category or None,
-        }
+        """Pull an organisation's general ledger events."""
+        window = days(since, until, zone=_ZONE)
         return self._paged(
-            "general_ledger_events", path, params, page_size, key="id", changes=_NO_EVENT_CHANGES
+            f"{self._regional}/general-ledger/v1/general-ledger-events/{organization_number}",
+            {
+                "fromDate": window.first,
+                "toDate": window.last,
+                "accountNumbers": _joined(account_numbers),
+                "category": category,
+            },
+            page_size,
         )
 
+    @resource(
+        key="account",
+        changes=Changes(why_not="A balance is of one day: pull it for each day that you want."),
+        fields=(RecordField("account", "string"), RecordField("saldo", "decimal", "the balance")),
+    )
     def account_balances(
-        self, organization_number: int | str, *, date: When, account_numbers: Iterable[str | int]
+        self,
+        organization_number: OrganizationNumber,
+        *,
+        date: Annotated[When, Meta(description="the day of the balances")],
+        account_numbers: Annotated[
+            Iterable[str | int] | str, Meta(description="the accounts; Talenom requires one")
+        ],
     ) -> Pull:
-        """Pull the balances (``{account, saldo}``) of accounts on a day.
-
-        :raises ConfigurationError: an argument is not of its kind; Talenom requires both
-        """
-        accounts = _several(account_numbers)
-        if not accounts:
+        """Pull the balances of accounts on a day."""
+        accounts = _joined(account_numbers)
+        if accounts is None:
             raise ConfigurationError(
                 "Argument 'account_numbers' must name an account.", field="account_numbers"
             )
-        path = f"{self._regional}/general-ledger/v1/account-balances/{_organization(organization_number)}"
-        params = {"date": day("date", date), "accountNumbers": ",".join(accounts)}
+        path = f"{self._regional}/general-ledger/v1/account-balances/{organization_number}"
+        day = values.argument("date", values.day, date, _ZONE).isoformat()
         return Pull(
-            request=Request("GET", path, params=params),
-            paging=Single(),
-            key="account",
-            resource="account_balances",
-            changes=_NO_BALANCE_CHANGES,
+            request=Request("GET", path, params={"date": day, "accountNumbers": accounts}), paging=Single()
         )
 
+    @resource(
+        key="id",
+        version="updatedDateUtc",
+        window="the date that date_type names",
+        whole_days=True,
+        changes=Changes(fields=("updatedDateUtc", "createdDateUtc")),
+        fields=(
+            RecordField("id", "integer"),
+            RecordField("organizationNumber", "integer", "Talenom's customer number"),
+            RecordField("number", "string", "the invoice's"),
+            RecordField("status", "string"),
+            RecordField("type", "string"),
+            RecordField("voucherNumber", "string"),
+            RecordField("date", "date"),
+            RecordField("dueDate", "date"),
+            RecordField("referenceNumber", "string"),
+            RecordField("createdDateUtc", "timestamp"),
+            RecordField("updatedDateUtc", "timestamp"),
+            RecordField("approvedDate", "timestamp"),
+            RecordField("sentDate", "timestamp"),
+            RecordField("rowVersion", "string", "Talenom's optimistic lock"),
+        ),
+    )
     def sales_invoices(
         self,
-        organization_number: int | str,
+        organization_number: OrganizationNumber,
         *,
-        since: When | None = None,
-        until: When | None = None,
-        date_type: str | None = None,
-        status: str | None = None,
-        page_size: int | str = 100,
+        since: Since = None,
+        until: Until = None,
+        date_type: Annotated[
+            str | None, Meta(description="which date since and until speak of, in Talenom's words")
+        ] = None,
+        status: Annotated[str | None, Meta(description="an invoice status, in Talenom's words")] = None,
+        page_size: Annotated[int, Meta(ge=1, description="invoices a page")] = 100,
     ) -> Pull:
-        """Pull an organisation's sales invoices.
-
-        :param since: first day
-        :param until: last day
-        :param date_type: which date ``since`` and ``until`` speak of, in Talenom's words
-        :param status: an invoice status, in Talenom's words
-        :param page_size: invoices a page
-        :raises ConfigurationError: an argument is not of its kind
-        """
-        path = f"{self._regional}/sales/v1/{_organization(organization_number)}/invoices"
+        """Pull an organisation's sales invoices."""
+        window = days(since, until, zone=_ZONE)
         params = {
-            "dateType": date_type or None,
-            "dateStart": day("since", since) if since else None,
-            "dateEnd": day("until", until) if until else None,
-            "invoiceStatus": status or None,
+            "dateType": date_type,
+            "dateStart": window.first,
+            "dateEnd": window.last,
+            "invoiceStatus": status,
         }
-        size = reading.integer("page_size", page_size, minimum=1)
         return Pull(
-            request=Request("GET", path, params=params),
-            paging=LimitOffset(size=size),
-            key="id",
-            version="updatedDateUtc",
-            resource="sales_invoices",
-            changes=_INVOICE_CHANGES,
+            request=Request(
+                "GET", f"{self._regional}/sales/v1/{organization_number}/invoices", params=params
+            ),
+            paging=LimitOffset(size=page_size),
         )
 
-    def _paged(
-        self,
-        resource: str,
-        path: str,
-        params: dict[str, Any],
-        page_size: int | str,
-        *,
-        key: str | None,
-        version: str | None = None,
-        changes: Changes,
-    ) -> Pull:
-        size = reading.integer("page_size", page_size, minimum=1)
-        if size > _LARGEST_LEDGER_PAGE:
-            raise ConfigurationError(
-                f"Argument 'page_size' must be at most {_LARGEST_LEDGER_PAGE}.", field="page_size"
-            )
+    def _paged(self, path: str, params: dict[str, Any], page_size: int) -> Pull:
         return Pull(
             request=Request("GET", path, params=params),
             # The ledger's OpenAPI document describes an index and steps it as an offset in its example.
             paging=PageIndex(
-                size=size, offset=self._offset, switch="the connection's field 'page_numbering'"
+                size=page_size, offset=self._offset, switch="the connection's field 'page_numbering'"
             ),
-            key=key,
-            version=version,
             total="rowCount",
-            resource=resource,
-            changes=changes,
         )
 
 
-def _organization(value: int | str) -> int:
-    return reading.integer("organization_number", value, minimum=1)
-
-
-def _several(values: Iterable[str | int] | None) -> list[str]:
-    if isinstance(values, str):
-        values = values.split(",")
-    return [text for value in values or () if (text := str(value).strip())]
+def _joined(numbers: Iterable[str | int]) -> str | None:
+    return ",".join(map(str, numbers)) or None
 
 
 def _judge(settings: Settings) -> Any:

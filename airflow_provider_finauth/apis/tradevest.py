@@ -7,13 +7,16 @@ here, and ``/connect/token`` with the scope ``tradevest.api``; the connection's 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from airflow_provider_finauth.apis import reading
-from airflow_provider_finauth.apis.dates import When, timestamp
-from airflow_provider_finauth.auth.credentials import Credentials
+from msgspec import Meta
+
+from airflow_provider_finauth.apis import profiles
+from airflow_provider_finauth.apis.base import Api
+from airflow_provider_finauth.apis.resource import RecordField, Since, Until, resource
+from airflow_provider_finauth.apis.windows import moments
 from airflow_provider_finauth.client.paging.base import Pull, Request
-from airflow_provider_finauth.client.paging.changes import Changes
+from airflow_provider_finauth.client.paging.changes import Changes, Cut
 from airflow_provider_finauth.client.paging.cursor import Cursor
 from airflow_provider_finauth.client.paging.single import Single
 from airflow_provider_finauth.client.profile import Profile
@@ -35,7 +38,7 @@ _AUTH_HOSTS = {
     "production": "https://b2b.auth.platform-prod.tradevest.ai",
     "test": "https://b2b.auth.platform-test.tradevest.ai",
 }
-REQUESTOR_ID = "Requestor-ID"
+_REQUESTOR_ID = "Requestor-ID"
 
 # "All commands except the commands listed below must contain the header Requestor-ID": create natural person
 # and its wizards, create legal entity customer and prepare legal entity. Their person does not exist yet.
@@ -50,199 +53,231 @@ EXEMPT_COMMANDS = (
 _READS = frozenset({"GET", "HEAD"})
 
 # "customers" is left out: its changelog is deprecated.
-CHANGELOGS = {
-    "entities": "/entities-changelog",
-    "digital": "/digital-changelog",
-    "roles": "/roles-changelog",
-    "products": "/products-changelog",
-}
-# Pages "Changelogs v2" and "Digital assets: General" of the API reference.
-_ENTRIES = Changes(fields=("createdOn",), filtered=True)
-# The schema DigitalAssetsOrder: `modifiedOn` is when the status changed. The filter is by creation only.
-_ORDERS = Changes(fields=("modifiedOn", "createdOn"))
-# Page "Transaction History" of the API reference: `transactionId`, and `modifiedOn` for what became MODIFIED.
-_TRANSACTIONS = Changes(fields=("modifiedOn", "createdOn"))
+Changelog = Literal["entities", "digital", "roles", "products"]
 # The API reference names a default of 20 and no maximum.
-_PAGE_SIZE = 100
+PageSize = Annotated[int, Meta(ge=1, description="records a page")]
+RequestorId = Annotated[
+    str | None,
+    Meta(
+        description="the natural person to ask for, instead of the connection's; an empty string sends none",
+        extra={"takes_blank": True},
+    ),
+]
 
 
-class Tradevest:
+class Tradevest(Api):
     """What a connection of type ``tradevest`` makes of Tradevest's API.
 
     :param settings: the connection
-    :raises ConfigurationError: names the connection's field that is to be mended
+    :raises ConfigurationError: names the connection's field that is to be corrected
     """
 
     def __init__(self, settings: Settings) -> None:
         environment = settings.text("environment")
-        base = reading.address(settings, "host", _HOSTS[environment])
+        base = profiles.address(settings, "host", _HOSTS[environment])
+        token_endpoint = profiles.address(
+            settings, "oauth_endpoint", f"{_AUTH_HOSTS[environment]}/oauth2/token"
+        )
         self._settings = settings
         self.profile = Profile(
             api="tradevest",
             conn_id=settings.conn_id,
             base_url=base,
-            credentials=Credentials(
-                conn_id=settings.conn_id,
-                api="tradevest",
-                grant="client_credentials",
-                token_endpoint=reading.address(
-                    settings, "oauth_endpoint", f"{_AUTH_HOSTS[environment]}/oauth2/token"
-                ),
-                client_id=settings.text("login"),
-                client_secret=settings.secret("password"),
-                scope=settings.optional("scope"),
-                default_lifetime=settings.integer("default_lifetime"),
-                transport=reading.transport(settings),
-            ),
+            credentials=profiles.client_credentials(settings, token_endpoint),
             origins=frozenset({origin_of(base)}),
             prepare=self._identify_requestor,
-            **reading.conversation(settings),
+            **profiles.conversation(settings),
         )
 
     def probe(self, client: ApiClient) -> None:
         """Read the prices: the first call that Tradevest's documentation suggests."""
         client.request("GET", "/prices")
 
-    def transactions(self, *, page_size: int | str = _PAGE_SIZE) -> Pull:
-        """Pull the transactions; the API filters them by nothing."""
-        return self._paged(
-            "transactions",
-            "/transactions",
-            {},
-            page_size,
-            key="transactionId",
-            version="modifiedOn",
-            changes=_TRANSACTIONS,
-        )
+    @resource(
+        key="transactionId",
+        version="modifiedOn",
+        # Page "Transaction History" of the API reference: `modifiedOn` tells what became MODIFIED. The API
+        # filters the list by nothing.
+        changes=Changes(fields=("modifiedOn", "createdOn")),
+        fields=(
+            RecordField("transactionId", "string"),
+            RecordField("customerId", "string"),
+            RecordField("transactionType", "string"),
+            RecordField("transactionStatus", "string", "COMPLETED, or MODIFIED later"),
+            RecordField("bookingDate", "date"),
+            RecordField("valueDate", "date"),
+            RecordField("createdOn", "timestamp"),
+            RecordField("modifiedOn", "timestamp"),
+            RecordField("digitalTradingTransaction", "json", "one of the three"),
+            RecordField("traditionalTradingTransaction", "json", "one of the three"),
+            RecordField("cashTransaction", "json", "one of the three"),
+        ),
+    )
+    def transactions(self, *, page_size: PageSize = 100, requestor_id: RequestorId = None) -> Pull:
+        """Pull the transactions."""
+        return _paged("/transactions", {}, page_size, requestor_id)
 
+    @resource(
+        key="entryId",
+        window="createdOn",
+        # Pages "Changelogs v2" and "Digital assets: General" of the API reference.
+        changes=Changes(fields=("createdOn",), filtered=True),
+        fields=(
+            RecordField("entryId", "string", "names the change; an item may change more than once"),
+            RecordField("itemId", "string", "names what changed"),
+            RecordField("createdOn", "timestamp"),
+        ),
+    )
     def changelog(
         self,
-        kind: str,
+        kind: Annotated[Changelog, Meta(description="which of them")],
         *,
-        since: When | None = None,
-        until: When | None = None,
-        page_size: int | str = _PAGE_SIZE,
+        since: Since = None,
+        until: Until = None,
+        page_size: PageSize = 100,
+        requestor_id: RequestorId = None,
     ) -> Pull:
-        """Pull a changelog, oldest change first: the natural incremental feed.
+        """Pull a changelog, oldest change first: the natural incremental feed."""
+        window = moments(since, until)
+        params = {"orderDirection": "ASC", "startDate": window.since_text, "endDate": window.until_text}
+        return _paged(
+            f"/{kind}-changelog",
+            params,
+            page_size,
+            requestor_id,
+            resource=f"{kind}_changelog",
+            # The API counts its last moment in.
+            cut=window.cut_by("createdOn"),
+        )
 
-        :param kind: entities, digital, roles or products
-        :param since: the first moment
-        :param until: the last moment
-        :raises ConfigurationError: an argument is not of its kind
-        """
-        path = CHANGELOGS[reading.choice("kind", kind, tuple(CHANGELOGS))]
-        params = {
-            "orderDirection": "ASC",
-            "startDate": timestamp("since", since) if since else None,
-            "endDate": timestamp("until", until) if until else None,
-        }
-        # An item may change more than once: its id names no record, but an entry has one of its own.
-        return self._paged(f"{kind}_changelog", path, params, page_size, key="entryId", changes=_ENTRIES)
-
+    @resource(
+        key="id",
+        changes=Changes(
+            why_not="Tradevest's entities tell no time of change. Pull them all, or pull the changelog "
+            "'entities' incrementally."
+        ),
+    )
     def entities(
         self,
         *,
-        search_text: str | None = None,
-        entity_type: str | None = None,
-        entity_status: str | None = None,
-        role: str | None = None,
-        page_size: int | str = _PAGE_SIZE,
+        search_text: Annotated[str | None, Meta(description="in a name")] = None,
+        entity_type: Annotated[str | None, Meta(description="in Tradevest's words")] = None,
+        entity_status: Annotated[str | None, Meta(description="in Tradevest's words")] = None,
+        role: Annotated[str | None, Meta(description="in Tradevest's words")] = None,
+        page_size: PageSize = 100,
+        requestor_id: RequestorId = None,
     ) -> Pull:
-        """Pull natural persons and legal entities, filtered in Tradevest's own words."""
+        """Pull natural persons and legal entities."""
         params = {
-            "searchText": search_text or None,
-            "entityType": entity_type or None,
-            "entityStatus": entity_status or None,
-            "role": role or None,
+            "searchText": search_text,
+            "entityType": entity_type,
+            "entityStatus": entity_status,
+            "role": role,
         }
-        changes = Changes(
-            why_not="Tradevest's entities tell no time of change. Pull them all, or pull the changelog "
-            "'entities' incrementally."
-        )
-        return self._paged("entities", "/entities", params, page_size, changes=changes)
+        return _paged("/entities", params, page_size, requestor_id)
 
-    def customer_products(self, customer_id: str) -> Pull:
-        """Pull a customer's products; a bare array."""
-        path = f"/customers/{reading.path_segment('customer_id', customer_id)}/products"
-        return Pull(
-            request=Request("GET", path),
-            paging=Single(),
-            key="customerProductId",
-            resource="customer_products",
-            changes=Changes(
-                why_not="A customer's products tell no time of change. Pull them all, or pull the changelog "
-                "'products' incrementally."
+    @resource(
+        key="customerProductId",
+        changes=Changes(
+            why_not="A customer's products tell no time of change. Pull them all, or pull the changelog "
+            "'products' incrementally."
+        ),
+        fields=(
+            RecordField("customerProductId", "string"),
+            RecordField(
+                "productCode", "string", "WALLET, BALANCE_ACCOUNT, DEPOSITORY_ACCOUNT or CURRENCY_WALLET"
             ),
-        )
+            RecordField("productType", "string"),
+            RecordField("status", "string"),
+            RecordField("accountData", "json", "iban, bic, and balances"),
+            RecordField("cryptoAssets", "json", "positions"),
+            RecordField("traditionalAssets", "json", "positions"),
+        ),
+    )
+    def customer_products(
+        self,
+        customer_id: Annotated[str, Meta(description="the customer")],
+        *,
+        requestor_id: RequestorId = None,
+    ) -> Pull:
+        """Pull a customer's products."""
+        path = f"/customers/{profiles.path_segment('customer_id', customer_id)}/products"
+        return Pull(request=Request("GET", path, headers=_requestor(requestor_id)), paging=Single())
 
+    @resource(
+        key="orderId",
+        version="modifiedOn",
+        window="createdOn",
+        # The schema DigitalAssetsOrder: `modifiedOn` is when the status changed. The filter is by creation
+        # only.
+        changes=Changes(fields=("modifiedOn", "createdOn")),
+        fields=(
+            RecordField("orderId", "string"),
+            RecordField("externalId", "string", "the client's own"),
+            RecordField("createdOn", "timestamp"),
+            RecordField("modifiedOn", "timestamp", "when the status changed"),
+        ),
+    )
     def orders(
         self,
-        customer_product_id: str,
+        customer_product_id: Annotated[str, Meta(description="the product, as in the customer's products")],
         *,
-        since: When | None = None,
-        until: When | None = None,
-        external_id: str | None = None,
-        page_size: int | str = _PAGE_SIZE,
+        since: Since = None,
+        until: Until = None,
+        external_id: Annotated[str | None, Meta(description="of one order")] = None,
+        page_size: PageSize = 100,
+        requestor_id: RequestorId = None,
     ) -> Pull:
-        """Pull the digital orders of a customer's product.
-
-        :param since: created on or after
-        :param until: created on or before
-        :param external_id: of one order
-        :raises ConfigurationError: an argument is not of its kind
-        """
-        product = reading.path_segment("customer_product_id", customer_product_id)
+        """Pull the digital orders of a customer's product."""
+        window = moments(since, until)
         params = {
-            "externalId": external_id or None,
-            "startCreatedOn": timestamp("since", since) if since else None,
-            "endCreatedOn": timestamp("until", until) if until else None,
+            "externalId": external_id,
+            "startCreatedOn": window.since_text,
+            "endCreatedOn": window.until_text,
         }
-        path = f"/products/{product}/digital/orders"
-        return self._paged(
-            "orders", path, params, page_size, key="orderId", version="modifiedOn", changes=_ORDERS
-        )
-
-    def _paged(
-        self,
-        resource: str,
-        path: str,
-        params: dict[str, Any],
-        page_size: int | str,
-        *,
-        key: str = "id",
-        version: str | None = None,
-        changes: Changes,
-    ) -> Pull:
-        return Pull(
-            request=Request("GET", path, params=params),
-            paging=Cursor(
-                cursor_path="pagination.cursor",
-                param="cursor",
-                size_param="limit",
-                size=reading.integer("page_size", page_size, minimum=1),
-            ),
-            records_path="data",
-            key=key,
-            version=version,
-            resource=resource,
-            changes=changes,
-        )
+        product = profiles.path_segment("customer_product_id", customer_product_id)
+        # The API counts its last moment in.
+        cut = window.cut_by("createdOn")
+        return _paged(f"/products/{product}/digital/orders", params, page_size, requestor_id, cut=cut)
 
     def _identify_requestor(self, method: str, path: str, headers: MutableMapping[str, str]) -> None:
-        """Add the connection's Requestor-ID, unless the caller set one or removed it with an empty text.
+        """Add the connection's Requestor-ID, unless the caller set one or removed it by an empty string.
 
         :raises ConfigurationError: a command without one; it is not sent
         """
         command = method.upper() not in _READS
         exempt = command and path.rstrip("/") in EXEMPT_COMMANDS
         default = None if exempt else self._settings.optional("requestor_id")
-        requestor = headers.pop(REQUESTOR_ID, default)
+        requestor = headers.pop(_REQUESTOR_ID, default)
         if requestor:
-            headers[REQUESTOR_ID] = requestor
+            headers[_REQUESTOR_ID] = requestor
         elif command and not exempt:
             raise ConfigurationError(
-                f"The command {method} {path} was not sent: Tradevest wants a Requestor-ID with it. Set "
-                f"'requestor_id' in connection '{self._settings.conn_id}' or in the call.",
+                f"The command {method} {path} was not sent: Tradevest expects a Requestor-ID with it. Set "
+                f"'requestor_id' in connection '{self._settings.conn_id}', or the header {_REQUESTOR_ID} "
+                "in the call.",
                 conn_id=self._settings.conn_id,
                 field="requestor_id",
             )
+
+
+def _paged(
+    path: str,
+    params: dict[str, Any],
+    page_size: int,
+    requestor_id: str | None,
+    *,
+    resource: str = "",
+    cut: Cut | None = None,
+) -> Pull:
+    return Pull(
+        request=Request("GET", path, params=params, headers=_requestor(requestor_id)),
+        paging=Cursor(cursor_path="pagination.cursor", param="cursor", size_param="limit", size=page_size),
+        records_path="data",
+        resource=resource,
+        cut=cut,
+    )
+
+
+def _requestor(requestor_id: str | None) -> dict[str, str] | None:
+    return None if requestor_id is None else {_REQUESTOR_ID: requestor_id}

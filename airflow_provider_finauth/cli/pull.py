@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -16,9 +16,10 @@ from airflow_provider_finauth.cli.screen import readable, refuse, say, warn
 from airflow_provider_finauth.exceptions import FinauthError
 
 if TYPE_CHECKING:
-    from airflow_provider_finauth.cli.resources import Resource
+    from airflow_provider_finauth.apis.resource import Resource
     from airflow_provider_finauth.client.paging.base import Page
-    from airflow_provider_finauth.hooks.records import Records
+    from airflow_provider_finauth.hooks.base import FinauthHook
+    from airflow_provider_finauth.pulls.records import Records
 
 _STANDARD_OUTPUT = "-"
 # As a shell has it of a program that was interrupted, and of one whose reader went away.
@@ -41,16 +42,16 @@ def pull(
         list[str] | None,
         typer.Argument(help="The resource's own arguments, and --options.", show_default=False),
     ] = None,
-    output: Annotated[
+    destination: Annotated[
         str,
         typer.Option(
             help="A path, or an address such as s3://connection@bucket/key.parquet, and the manifest is "
             "printed; - prints the records, as JSON Lines.",
         ),
     ] = _STANDARD_OUTPUT,
-    output_format: Annotated[
+    format: Annotated[
         str | None,
-        typer.Option(help="Where the suffix does not tell.", show_default="by the suffix of --output"),
+        typer.Option(help="Where the suffix does not tell.", show_default="by the suffix of --destination"),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Stop after so many records.", min=0)] = None,
     max_records_per_file: Annotated[
@@ -83,22 +84,36 @@ def pull(
 ) -> None:
     """Pull records as the operators do, without a DAG: to the standard output, or to files.
 
-    finauth pull talenom_default vouchers 1001 --since 2026-10-01 --output october.jsonl.gz
+    finauth pull talenom_default vouchers 1001 --since 2026-10-01 --destination october.jsonl.gz
     """
     if conn_id is None:
         if not show_help:
             refuse("Name a connection: finauth pull CONN_ID")
         typer.echo(context.get_help())
         return
+    if conn_id.startswith("-"):
+        refuse(f"The connection comes first, then the resource, then {conn_id.partition('=')[0]}.")
     try:
-        chosen = _chosen(conn_id, resource, show_help=show_help)
-        if chosen is None:
+        from airflow_provider_finauth.apis.resource import resources_of
+        from airflow_provider_finauth.cli.resources import dashed, help_of, read
+        from airflow_provider_finauth.hooks.chosen import hook_of
+
+        hook = hook_of(conn_id)
+        resources = {dashed(name): each for name, each in resources_of(hook.api_class).items()}
+        if resource is None:
+            _list(hook, resources.values())
             return
-        given = chosen.read(arguments or [])
-        if limit is not None:
-            given["limit"] = limit
-        landing = {
-            "output_format": output_format,
+        name = dashed(resource)
+        chosen = resources.get(name)
+        if chosen is None:
+            refuse(f"'{conn_id}' has no resource '{resource}'. It has {', '.join(resources)}.")
+        path = f"finauth pull {conn_id} {name}"
+        if show_help:
+            say(help_of(chosen, path))
+            return
+        given = read(chosen, arguments or [], path)
+        options = {
+            "format": format,
             "max_records_per_file": max_records_per_file,
             "partition_by": partition_by,
             "nested": nested,
@@ -106,72 +121,53 @@ def pull(
             "incremental": incremental,
             "overlap": overlap,
         }
-        landing = {name: value for name, value in landing.items() if value is not None}
+        options = {name: value for name, value in options.items() if value is not None}
         with _log_on_screen():
-            records = chosen.method(**given)
-            if output == _STANDARD_OUTPUT:
-                _print(records, chosen.name, landing)
+            records = getattr(hook, chosen.name)(**given).limit(limit)
+            if destination == _STANDARD_OUTPUT:
+                _print(records, name, options)
             else:
-                _land(records, chosen.name, {"output": output, **landing})
+                _write_to(destination, records, name, options)
     except KeyboardInterrupt:
         say("Interrupted. No unfinished file is left.", error=True)
         raise typer.Exit(_INTERRUPTED) from None
 
 
-def _chosen(conn_id: str, name: str | None, *, show_help: bool) -> Resource | None:
-    """Give the resource of a name; None where what there is was asked for, and has been shown."""
-    from airflow_provider_finauth.cli.resources import dashed, resources_of
-    from airflow_provider_finauth.hooks.chosen import hook_of
+def _list(hook: FinauthHook[Any], resources: Iterable[Resource]) -> None:
+    """Show what a connection has to pull."""
+    from airflow_provider_finauth.cli.resources import plain, usage
 
-    if conn_id.startswith("-"):
-        refuse(f"The connection comes first, then the resource, then {conn_id.partition('=')[0]}.")
-    hook = hook_of(conn_id)
-    resources = resources_of(hook)
-    if name is None:
-        say(f"'{conn_id}' is a connection of type '{hook.conn_type}'. What it gives:")
-        for each in resources.values():
-            say()
-            say(f"  {each.shown}", style="bold")
-            say(f"      {each.text}")
+    say(f"'{hook.conn_id}' is a connection of type '{hook.conn_type}'. Its resources:")
+    for each in resources:
         say()
-        say(f"More of each: finauth pull {conn_id} RESOURCE --help")
-        return None
-    chosen = resources.get(dashed(name))
-    if chosen is None:
-        refuse(f"'{conn_id}' has no resource '{name}'. It has {', '.join(resources)}.")
-    if not show_help:
-        return chosen
-    say(f"finauth pull {conn_id} {chosen.shown}", style="bold")
-    say(chosen.text)
-    width = max((len(argument.label) for argument in chosen.arguments), default=0)
-    for argument in chosen.arguments:
-        say(f"  {argument.label:{width}}  {argument.text}".rstrip())
-    say("Where the records go: finauth pull --help")
-    return None
+        say(f"  {usage(each)}", style="bold")
+        say(f"      {plain(each.summary)}")
+    say()
+    say(f"More of each: finauth pull {hook.conn_id} RESOURCE --help")
 
 
-def _print(records: Records, name: str, landing: dict[str, Any]) -> None:
+def _print(records: Records, name: str, options: dict[str, Any]) -> None:
     """Write JSON Lines to the standard output, a page at a time, as the API sent them."""
-    needless = [option for option in landing if option != "on_mismatch"]
+    needless = [option for option in options if option != "on_mismatch"]
     if needless:
         option = f"--{needless[0].replace('_', '-')}"
-        refuse(f"{option} is for files: name one by --output. The standard output gets JSON Lines.")
+        refuse(f"{option} is for files: name one by --destination. The standard output gets JSON Lines.")
     with (
         _bar(records, name, beside_output=True),
-        closing(cast("Generator[Page]", records.pages(**landing))) as pages,
+        closing(cast("Generator[Page]", records.pages(**options))) as pages,
     ):
         for page in pages:
             _write(b"\n".join([*page.rows.lines, b""]))
 
 
-def _land(records: Records, name: str, landing: dict[str, Any]) -> None:
+def _write_to(destination: str, records: Records, name: str, options: dict[str, Any]) -> None:
     """Write files, and print their manifest."""
     with _bar(records, name):
         try:
-            manifest = records.land(**landing)
+            manifest = records.write_to(destination, **options)
         except OSError as error:
             raise FinauthError(
-                f"'{landing['output']}' could not be written: {error.strerror or type(error).__name__}."
+                f"'{destination}' could not be written: {error.strerror or type(error).__name__}."
             ) from None
     _write(json.dumps(manifest, indent=2).encode() + b"\n")
 
@@ -205,7 +201,7 @@ def _bar(records: Records, name: str, *, beside_output: bool = False) -> Iterato
     from airflow_provider_finauth.cli.bar import Bar
 
     with Bar(console, name) as bar:
-        records.watch(bar.tell, every=0.0)
+        records.on_progress(bar.tell, every=0.0)
         yield
         bar.finish()
 

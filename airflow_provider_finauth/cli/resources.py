@@ -1,121 +1,60 @@
-"""What a hook can pull: its list methods, and their arguments as a command line gives them."""
+"""A resource as a command: its arguments as Click parses and shows them."""
 
 from __future__ import annotations
 
-import inspect
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_finauth.cli.screen import refuse
+import click
+import typer
+from click.core import ParameterSource
+
+from airflow_provider_finauth import values
+from airflow_provider_finauth.client.bodies import decode_json
 
 if TYPE_CHECKING:
-    from airflow_provider_finauth.hooks.base import FinauthHook
+    from airflow_provider_finauth.apis.resource import Argument, ArgumentKind, Resource
 
-Kind = Literal["text", "texts", "flag", "object", "json"]
-
-# Said with where the records go, since every resource takes it.
-_EVERYWHERE = frozenset({"limit"})
-_SEES = re.compile(r"[;,]? see :meth:`[^`]*`")
-_NAMED = re.compile(r":\w+:`[^`]*?([\w]+)`")
-_PARAM = re.compile(r"^\s*:param (\w+):(.*?)(?=^\s*:|^\s*$|\Z)", re.DOTALL | re.MULTILINE)
+_FLAGS = ("true", "false")
+_METAVARS: dict[ArgumentKind, str] = {"strings": "STRING,…", "object": "JSON"}
+_HELP_WIDTH = 110
 
 
-@dataclass(frozen=True)
-class Argument:
-    """One argument of a list method.
+class _Integer(click.IntRange):
+    """An integer, which Click's messages call by that name."""
 
-    :param name: as the method calls it
-    :param kind: what its text stands for; ``texts`` may be given several times
-    :param positional: may be given without its name
-    :param required: the method has no default
-    :param text: what it is
+    name = "integer"
+
+
+class _Positional(click.Argument):
+    """A positional argument, of which the help tells as much as of an option.
+
+    :param option: that it would be
     """
 
-    name: str
-    kind: Kind
-    positional: bool
-    required: bool
-    text: str
+    def __init__(self, option: click.Option, **attributes: Any) -> None:
+        shown = option.name.upper()
+        super().__init__([option.name], metavar=shown if option.required else f"[{shown}]", **attributes)
+        self._option = option
 
-    @property
-    def option(self) -> str:
-        """As an option."""
-        return f"--{dashed(self.name)}"
-
-    @property
-    def label(self) -> str:
-        """As a list of the arguments names it."""
-        return dashed(self.name).upper() if self.positional else self.option
-
-    @property
-    def shown(self) -> str:
-        """As a command line with all arguments shows it."""
-        return self.label if self.required else f"[{self.label}]"
-
-    def read(self, texts: list[str]) -> Any:
-        """Give the value that the command line's texts stand for."""
-        if self.kind in ("object", "json"):
-            return _read_json(self, texts[-1])
-        return texts if self.kind == "texts" and len(texts) > 1 else texts[-1]
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        """Return its line of the help."""
+        names, told = self._option.get_help_record(ctx) or ("", "")
+        return names.replace(self._option.opts[0], self.name.upper(), 1), told
 
 
-@dataclass(frozen=True)
-class Resource:
-    """One list method.
+class _Command(click.Command):
+    """A command whose help lists positional arguments too, which Click does not before 8.5."""
 
-    :param name: with dashes
-    :param method: gives the records
-    :param text: what they are
-    :param arguments: of the method
-    """
-
-    name: str
-    method: Callable[..., Any]
-    text: str
-    arguments: tuple[Argument, ...]
-
-    @property
-    def shown(self) -> str:
-        """The resource with all its arguments."""
-        return " ".join([self.name, *(argument.shown for argument in self.arguments)])
-
-    def read(self, words: Sequence[str]) -> dict[str, Any]:
-        """Read the arguments from the words of a command line.
-
-        :raises typer.Exit: one is not known, is missing, or has no value; it has been said which
-        """
-        by_option = {argument.option: argument for argument in self.arguments}
-        given: dict[Argument, list[str]] = {}
-        plain = []
-        left = list(words)
-        while left:
-            word = left.pop(0)
-            if not word.startswith("--"):
-                plain.append(word)
-                continue
-            option, equals, value = word.partition("=")
-            argument = by_option.get(option.replace("_", "-"))
-            if argument is None:
-                refuse(f"'{self.name}' takes no {option}. {self._takes()}")
-            if not equals:
-                value = _value(argument, left)
-            given.setdefault(argument, []).append(value)
-        places = [argument for argument in self.arguments if argument.positional and argument not in given]
-        if len(plain) > len(places):
-            refuse(f"'{self.name}' does not take {len(plain)} arguments without a name. {self._takes()}")
-        given |= {argument: [word] for argument, word in zip(places, plain, strict=False)}
-        missing = [a.shown for a in self.arguments if a.required and a not in given]
-        if missing:
-            refuse(f"'{self.name}' wants {', '.join(missing)}. {self._takes()}")
-        return {argument.name: argument.read(texts) for argument, texts in given.items()}
-
-    def _takes(self) -> str:
-        found = ", ".join(argument.shown for argument in self.arguments)
-        return f"It takes {found or 'nothing'}; and see `finauth pull --help`."
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the help tells of the parameters."""
+        parameters = self.get_params(ctx)
+        for title, kind in (("Arguments", click.Argument), ("Options", click.Option)):
+            records = [each.get_help_record(ctx) for each in parameters if isinstance(each, kind)]
+            if any(records):
+                with formatter.section(title):
+                    formatter.write_dl(list(filter(None, records)))
 
 
 def dashed(name: str) -> str:
@@ -123,104 +62,161 @@ def dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def resources_of(hook: FinauthHook[Any]) -> dict[str, Resource]:
-    """Give what a hook can pull, its own lists before those of any path."""
-    found: dict[str, Resource] = {}
-    for base in type(hook).__mro__:
-        for name, function in vars(base).items():
-            if not name.startswith("_") and inspect.isfunction(function) and _gives_records(function):
-                found.setdefault(dashed(name), _resource(hook, name))
-    return dict(sorted(found.items(), key=lambda item: item[0] == "records"))
-
-
-def _gives_records(function: Callable[..., Any]) -> bool:
-    return bool(inspect.signature(function).return_annotation == "Records")
-
-
-def _resource(hook: FinauthHook[Any], name: str) -> Resource:
-    described = list(_described(hook, name))
-    texts: dict[str, str] = {}
-    parameters: dict[str, inspect.Parameter] = {}
-    for function in described:
-        for param, text in _PARAM.findall(inspect.getdoc(function) or ""):
-            texts.setdefault(param, _plain(text))
-    for function in _chain(hook, name):
-        for param in inspect.signature(function).parameters.values():
-            if param.name not in ("self", *_EVERYWHERE) and param.kind is not param.VAR_KEYWORD:
-                parameters.setdefault(param.name, param)
-    arguments = [_argument(param, texts.get(param.name, "")) for param in parameters.values()]
-    return Resource(
-        name=dashed(name),
-        method=getattr(hook, name),
-        text=_plain((inspect.getdoc(described[0]) or "").partition("\n\n")[0]),
-        # Those without a name stand first.
-        arguments=tuple(sorted(arguments, key=lambda argument: not argument.positional)),
-    )
-
-
-def _chain(hook: FinauthHook[Any], name: str) -> Iterator[Callable[..., Any]]:
-    """Give the functions that a call reaches as far as its keyword arguments are handed on."""
-    from airflow_provider_finauth.client.paging.named import pull_of
-
-    for base in type(hook).__mro__:
-        if (function := vars(base).get(name)) is not None:
-            yield function
-            if all(p.kind is not p.VAR_KEYWORD for p in inspect.signature(function).parameters.values()):
-                return
-    yield pull_of
-
-
-def _described(hook: FinauthHook[Any], name: str) -> Iterator[Callable[..., Any]]:
-    """Give the functions whose documentation speaks of the arguments; the API's own knows most."""
-    yield from _chain(hook, name)
-    of_api = getattr(type(hook).api_class, name, None)
-    if of_api is not None:
-        yield of_api
-
-
-def _argument(param: inspect.Parameter, text: str) -> Argument:
-    return Argument(
-        name=param.name,
-        kind=_kind(str(param.annotation).split(" | ")),
-        positional=param.kind is param.POSITIONAL_OR_KEYWORD and param.default is param.empty,
-        required=param.default is param.empty,
-        text=text,
-    )
-
-
-def _kind(annotated: Iterable[str]) -> Kind:
-    for part in annotated:
-        name = part.partition("[")[0]
-        if name in _KINDS:
-            return _KINDS[name]
-    return "text"
-
-
-_KINDS: dict[str, Kind] = {"bool": "flag", "Iterable": "texts", "Mapping": "object", "Any": "json"}
-
-
-def _value(argument: Argument, left: list[str]) -> str:
-    """Take an option's value from the words that are left."""
-    if argument.kind == "flag" and (not left or left[0].lower() not in ("true", "false")):
-        return "true"
-    if not left or left[0].startswith("--"):
-        refuse(f"{argument.option} wants a value: {argument.option} VALUE, or {argument.option}=VALUE.")
-    return left.pop(0)
-
-
-def _read_json(argument: Argument, text: str) -> Any:
-    # The text is not shown: headers may hold a secret.
-    wanted = "a JSON object" if argument.kind == "object" else "JSON"
-    try:
-        value = json.loads(text, parse_float=Decimal)
-    except ValueError:
-        refuse(f"""{argument.option} wants {wanted}, for example {argument.option} '{{"name": "value"}}'.""")
-    if argument.kind == "object" and not isinstance(value, dict):
-        refuse(f"""{argument.option} wants {wanted}, for example {argument.option} '{{"name": "value"}}'.""")
-    return value
-
-
-def _plain(text: str) -> str:
+def plain(documentation: str) -> str:
     """Write documentation as a terminal shows it."""
-    text = _NAMED.sub(r"\1", _SEES.sub("", text)).replace("``", "'")
-    return " ".join(text.split())
+    return documentation.replace("``", "'")
+
+
+def usage(resource: Resource) -> str:
+    """Write a resource with all its arguments in a line."""
+    shown = [dashed(resource.name)]
+    for argument in resource.arguments:
+        name = argument.name.upper() if argument.positional else _option(argument)
+        shown.append(name if argument.required else f"[{name}]")
+    return " ".join(shown)
+
+
+def command(resource: Resource, words: Sequence[str] = ()) -> click.Command:
+    """Build the command of a resource.
+
+    :param words: of the command line: a positional argument that they give by its name is an option
+    """
+    named = {word.partition("=")[0] for word in words}
+    return _Command(
+        dashed(resource.name),
+        params=[_parameter(argument, named=_option(argument) in named) for argument in resource.arguments],
+        help=plain("\n\n".join(filter(None, [resource.summary, resource.notes]))),
+        epilog="Where the records go: finauth pull --help",
+        context_settings={"max_content_width": _HELP_WIDTH},
+    )
+
+
+def help_of(resource: Resource, path: str) -> str:
+    """Write the help of a resource.
+
+    :param path: the words that lead to it
+    """
+    shown = command(resource)
+    with shown.make_context(path, [], resilient_parsing=True) as context:
+        return shown.get_help(context)
+
+
+def read(resource: Resource, words: Sequence[str], path: str) -> dict[str, Any]:
+    """Read the arguments of a resource from the words of a command line.
+
+    :param path: the words that lead to the resource
+    :return: by name, without those that were not given
+    :raises typer.Exit: they cannot be used; Click has said why
+    """
+    try:
+        spelled = list(_spelled(resource, words))
+        context = command(resource, spelled).make_context(path, spelled)
+    except click.UsageError as error:
+        error.show()
+        raise typer.Exit(error.exit_code) from None
+    return {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+
+
+def _option(argument: Argument) -> str:
+    return f"--{dashed(argument.name)}"
+
+
+def _parameter(argument: Argument, *, named: bool) -> click.Parameter:
+    attributes: dict[str, Any] = {
+        "type": _type(argument),
+        "required": argument.required,
+        "callback": _reading(argument),
+    }
+    if not argument.required:
+        is_flag = isinstance(argument.default, bool)
+        attributes["default"] = str(argument.default).lower() if is_flag else argument.default
+    option = click.Option(
+        [argument.name, _option(argument)],
+        help=plain(argument.description),
+        metavar=_metavar(argument),
+        show_default=True,
+        multiple=argument.kind == "strings",
+        **attributes,
+    )
+    return _Positional(option, **attributes) if argument.positional and not named else option
+
+
+def _type(argument: Argument) -> click.ParamType[Any]:
+    match argument.kind:
+        case "integer":
+            return _Integer(argument.minimum, argument.maximum)
+        case "choice":
+            return click.Choice(argument.choices)
+    return click.STRING
+
+
+def _reading(argument: Argument) -> Callable[[click.Context, click.Parameter, Any], Any] | None:
+    """Return what reads a value that Click knows as a string only; a refusal does not repeat it."""
+    reader = _READERS.get(argument.kind)
+    if reader is None:
+        return None
+
+    def callback(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        try:
+            return None if value is None else reader(value)
+        except values.Unreadable as error:
+            # Headers may hold a secret.
+            raise click.BadParameter(str(error), context, parameter) from None
+
+    return callback
+
+
+def _metavar(argument: Argument) -> str:
+    if argument.kind == "flag" or argument.choices:
+        return f"[{'|'.join(argument.choices or _FLAGS)}]"
+    return _METAVARS.get(argument.kind) or argument.kind.upper()
+
+
+def _json(value: str) -> Any:
+    """Read JSON with exact decimals."""
+    try:
+        return decode_json(value.encode(), None)
+    except ValueError:
+        raise values.Unreadable("JSON") from None
+
+
+def _strings(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Read what was given once or several times, each time one string or more."""
+    parts = (given,) if isinstance(given, str) else given
+    return tuple(chain.from_iterable(map(values.strings, parts)))
+
+
+# Of a string and a time the resource itself knows what they may be.
+_READERS: dict[ArgumentKind, Callable[[Any], Any]] = {
+    "flag": values.flag,
+    "strings": _strings,
+    "object": lambda value: values.mapping(_json(value)),
+    "json": _json,
+}
+
+
+def _spelled(resource: Resource, words: Sequence[str]) -> Iterator[str]:
+    """Write options with dashes, and give a flag that stands alone its value.
+
+    Click would take whatever comes behind an option for its value: behind a flag a positional argument, and
+    behind an option whose value was forgotten the next option.
+
+    :raises click.UsageError: an option has no value
+    """
+    kinds = {_option(argument): argument.kind for argument in resource.arguments}
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        name, equals, value = word.partition("=")
+        if not name.startswith("--"):
+            yield word
+            continue
+        option = dashed(name)
+        kind = kinds.get(option)
+        if kind == "flag" and not equals and following.lower() not in _FLAGS:
+            equals, value = "=", "true"
+        elif kind not in (None, "flag") and not equals and following.startswith("--"):
+            raise click.BadOptionUsage(option, f"Option '{option}' requires an argument.")
+        yield f"{option}{equals}{value}"

@@ -59,7 +59,7 @@ def check() -> None:
         say(f"  {mark:7}{found.name:17}{found.told}", style=style)
         failed += found.passed is False
     if failed:
-        say(f"Failed: {failed}. Mend what is told there, and check again.", error=True)
+        say(f"Failed: {failed}. Correct what is told there, and check again.", error=True)
         raise typer.Exit(1)
     made = brokers.store(config)
     if not made.binds_all:

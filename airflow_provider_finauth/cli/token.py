@@ -46,7 +46,7 @@ def token(
         raise typer.Exit(1)
     found = hook.get_token()
     assert found.access_token is not None
-    say("The portal wants these headers:", error=True)
+    say("The portal expects these headers:", error=True)
     say("  Authorization: Bearer, a space, and the token below", error=True)
     for name, value in profile.secret_headers.items():
         field = _field_of(hook.settings, value)

@@ -104,7 +104,7 @@ def refresh(conn_id: _CONN_ID) -> None:
     hook = hook_of(conn_id)
     if hook.api.profile.has_fixed_key:
         raise _no_token(conn_id)
-    renewed = hook.renew_token()
+    renewed = hook.refresh_token()
     found = renewed.tokens
     until = f"  good until {moment(found.expires_at)}"
     if not renewed.is_new:

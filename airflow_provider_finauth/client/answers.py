@@ -33,6 +33,13 @@ def decoded(exchange: Exchange[Any], response: requests.Response) -> Any:
     return _read(exchange, response, lambda text: decode_json(text, None))
 
 
+def any_body(exchange: Exchange[Any], response: requests.Response) -> Any:
+    """Decode a body of any kind, JSON as :func:`decoded` does: else a string, or None where there is none."""
+    if not response.content:
+        return None
+    return decoded(exchange, response) if is_json(response.headers.get("Content-Type")) else response.text
+
+
 def opened(exchange: Exchange[Any], response: requests.Response, how: Opening) -> Answer:
     """Open a JSON answer without decoding it; errors as those of :func:`decoded`."""
     url, date = response.url, response.headers.get("Date")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
-from airflow_provider_finauth.client.answers import data_of, decoded, opened, without_errors
+from airflow_provider_finauth.client.answers import any_body, data_of, decoded, opened, without_errors
 from airflow_provider_finauth.client.bodies import encode_request
 from airflow_provider_finauth.client.exchange import Exchange
 from airflow_provider_finauth.client.graphql import operation_kind
@@ -117,6 +117,15 @@ class ApiClient:
         """
         return self._exchange("GET", self.url(path), decoded, params=params, headers=headers)
 
+    def request_json(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Send a request and decode its response: JSON with exact numbers, else a string; None if it is
+        empty.
+
+        :param kwargs: as for :meth:`request`
+        :raises FinauthError: of a kind that tells what to do
+        """
+        return self._exchange(method, self.url(path), any_body, **kwargs)
+
     def graphql(
         self,
         query: str,
@@ -164,6 +173,9 @@ class ApiClient:
         :param resume: the bookmark of the last page that needs not come again
         :raises FinauthError: a request failed, or a guard of the paging was broken
         """
+        if pull.parts is not None:
+            parts = pull.parts(self.records)
+            return self._pages_of_parts(parts, limit=limit, tally=tally, on_mismatch=on_mismatch)
         source = Ahead(
             lambda request, stop: self._answer(request, pull, stop),
             max_concurrency=self._profile.max_concurrency,
@@ -178,6 +190,17 @@ class ApiClient:
             bookmarks=bookmarks,
             resume=resume,
         )
+
+    def _pages_of_parts(
+        self, parts: Iterable[Pull], *, limit: int | None, tally: Tally | None, on_mismatch: OnMismatch
+    ) -> Iterator[Page]:
+        for part in parts:
+            if limit is not None and limit <= 0:
+                return
+            for page in self.pages(part, limit=limit, tally=tally, on_mismatch=on_mismatch):
+                if limit is not None:
+                    limit -= len(page.rows)
+                yield page
 
     def records(self, pull: Pull, *, limit: int | None = None) -> Iterator[Any]:
         """Walk a pull record by record; see :meth:`pages`."""

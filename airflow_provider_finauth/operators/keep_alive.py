@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_finauth import exceptions
+from airflow_provider_finauth import exceptions, values
 from airflow_provider_finauth.exceptions import ConfigurationError, FinauthError, TokensNotRenewedError
 
 if TYPE_CHECKING:
@@ -22,40 +22,45 @@ class RefreshTokensOperator(BaseOperator):
 
     Run on a schedule, in one place, it is the only one that ever renews: tasks elsewhere find a token that is
     fresh, and need no lock that reaches across machines. A renewal by a task begins 300 seconds before a
-    token's end at most, so ``at_least`` has to exceed the time between two runs by more than that.
+    token's end at most, so ``valid_for`` has to exceed the time between two runs by more than that.
 
     Returns a list with an entry for each connection that has a token: ``conn_id``, ``expires_at`` (in UTC),
     ``generation``, and whether it was ``refreshed`` now. A connection with a fixed key is passed over.
     A refresh that got no answer, while the old token works, is a warning in the log and no failure.
 
-    :param conn_ids: the connections; a text of ids with commas between them is accepted, as templates give
-    :param at_least: how long each token is to last from now: seconds, or a ``timedelta``
+    :param conn_ids: the connections; a comma-separated string is accepted, as templates give one
+    :param valid_for: how long each token is to last from now: seconds, or a ``timedelta``
     :raises TokensNotRenewedError: some could not be renewed; all others were
     """
 
-    template_fields: Sequence[str] = ("conn_ids", "at_least")
+    template_fields: Sequence[str] = ("conn_ids", "valid_for")
 
     def __init__(
         self,
         *,
         conn_ids: Sequence[str] | str,
-        at_least: float | str | timedelta = timedelta(minutes=30),
+        valid_for: float | str | timedelta = timedelta(minutes=30),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.conn_ids = conn_ids
-        self.at_least = at_least
+        self.valid_for = valid_for
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         from airflow_provider_finauth.runtime.errors import airflow_errors
 
         with airflow_errors():
-            conn_ids, at_least = _ids(self.conn_ids), _seconds(self.at_least)
+            conn_ids = list(dict.fromkeys(values.argument("conn_ids", values.strings, self.conn_ids)))
+            valid_for = values.argument("valid_for", values.duration, self.valid_for).total_seconds()
+            if not conn_ids:
+                raise ConfigurationError("Argument 'conn_ids' must name a connection.", field="conn_ids")
+            if not valid_for:
+                raise ConfigurationError("Argument 'valid_for' must be above zero.", field="valid_for")
         done: list[dict[str, Any]] = []
         failures: dict[str, FinauthError] = {}
         for conn_id in conn_ids:
             try:
-                found = self._renew(conn_id, at_least)
+                found = self._renew(conn_id, valid_for)
             except FinauthError as error:
                 self.log.error("Connection '%s': its token was not renewed. %s", conn_id, error)
                 failures[conn_id] = error
@@ -65,36 +70,27 @@ class RefreshTokensOperator(BaseOperator):
             raise _error(failures, len(conn_ids))
         return done
 
-    def _renew(self, conn_id: str, at_least: float) -> dict[str, Any] | None:
+    def _renew(self, conn_id: str, valid_for: float) -> dict[str, Any] | None:
         from datetime import UTC, datetime
 
         from airflow_provider_finauth.hooks.chosen import hook_of
 
         hook = hook_of(conn_id)
         if hook.api.profile.has_fixed_key:
-            self.log.info(
-                "Connection '%s' authenticates with a fixed key; there is no token to renew.", conn_id
-            )
+            self.log.info("Connection '%s' authenticates with a fixed key: no token to renew.", conn_id)
             return None
-        renewed = hook.renew_token(at_least=at_least)
+        renewed = hook.refresh_token(valid_for=valid_for)
         ends = datetime.fromtimestamp(renewed.tokens.expires_at, UTC).isoformat(timespec="seconds")
         left = renewed.tokens.expires_at - time.time()
-        if not renewed.is_new and left < at_least:
+        if not renewed.is_new and left < valid_for:
             self.log.warning(
-                "Connection '%s': its token could not be renewed: a request for a new one got no answer, and "
-                "is repeated when the old one ends. It lasts until %s, for %.0f s instead of %.0f s.",
-                conn_id,
-                ends,
-                left,
-                at_least,
+                f"Connection '{conn_id}': its token could not be renewed: a request for a new one got no "
+                f"response, and is repeated when the old one ends. It lasts until {ends}, for {left:.0f} s "
+                f"instead of {valid_for:.0f} s."
             )
         else:
-            self.log.info(
-                "Connection '%s': its token %s, and lasts until %s.",
-                conn_id,
-                "was renewed" if renewed.is_new else "needed no renewal",
-                ends,
-            )
+            done = "was renewed" if renewed.is_new else "needed no renewal"
+            self.log.info("Connection '%s': its token %s, and lasts until %s.", conn_id, done, ends)
         return {
             "conn_id": conn_id,
             "expires_at": ends,
@@ -112,32 +108,3 @@ def _error(failures: dict[str, FinauthError], of: int) -> TokensNotRenewedError:
     return kind.TokensNotRenewedError(
         f"The tokens of {len(failures)} of {of} connections were not renewed. {reasons}", failures=failures
     )
-
-
-def _ids(conn_ids: Sequence[str] | str) -> list[str]:
-    """Read the argument ``conn_ids``, each id once.
-
-    :raises ConfigurationError: there is none
-    """
-    parts = conn_ids.split(",") if isinstance(conn_ids, str) else conn_ids
-    found = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
-    if not found:
-        raise ConfigurationError("Argument 'conn_ids' names no connection.", field="conn_ids")
-    return found
-
-
-def _seconds(at_least: float | str | timedelta) -> float:
-    """Read the argument ``at_least``.
-
-    :raises ConfigurationError: it is no time above zero
-    """
-    try:
-        seconds = at_least.total_seconds() if isinstance(at_least, timedelta) else float(at_least)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if not seconds > 0:
-        raise ConfigurationError(
-            f"Argument 'at_least' must be a number of seconds above zero, or a timedelta, not {at_least!r}.",
-            field="at_least",
-        )
-    return seconds

@@ -1,4 +1,7 @@
-"""The operators of connections of type ``landax``."""
+"""The operators of connections of type ``landax``.
+
+Written by ``make operators`` from ``apis/landax.py``, where they are to be changed.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from airflow_provider_finauth.operators.base import PullOperator, RequestOperato
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_finauth.apis.dates import When
     from airflow_provider_finauth.hooks.landax import LandaxHook
-    from airflow_provider_finauth.hooks.records import Records
+    from airflow_provider_finauth.pulls.records import Records
+    from airflow_provider_finauth.values import When
 
 
 class _Landax:
-    """Finds the hook."""
+    """Finds the hook where the task runs: importing it costs time."""
 
     landax_conn_id: str
 
@@ -29,16 +32,18 @@ class _Landax:
 
 
 class LandaxEntitiesOperator(_Landax, PullOperator):
-    """Pulls an entity set; see :meth:`.LandaxHook.entities`.
+    """Pull an entity set.
 
-    :param entity_set: for example ``Incidents``
+    Further arguments are those of :class:`.PullOperator`.
+
+    :param entity_set: for example Incidents
     :param select: names of fields; none means all
     :param filter: an expression in Landax's own filter grammar
     :param expand: names of related entities to include
-    :param orderby: names of fields
-    :param since: only what has changed since then
-    :param until: only what had changed before then
-    :param page_size: rows a page, at most 1000
+    :param orderby: names of fields, each with desc behind it if wanted
+    :param since: the first moment wanted, by ChangedDateTime
+    :param until: the first moment no longer wanted, by ChangedDateTime
+    :param page_size: rows a page
     :param landax_conn_id: a connection of type ``landax``
     """
 
@@ -59,10 +64,10 @@ class LandaxEntitiesOperator(_Landax, PullOperator):
         self,
         *,
         entity_set: str,
-        select: Sequence[str] | str = (),
+        select: Sequence[str | int] | str = (),
         filter: str | None = None,
-        expand: Sequence[str] | str = (),
-        orderby: Sequence[str] | str = (),
+        expand: Sequence[str | int] | str = (),
+        orderby: Sequence[str | int] | str = (),
         since: When | None = None,
         until: When | None = None,
         page_size: int | str = 1000,
@@ -81,7 +86,9 @@ class LandaxEntitiesOperator(_Landax, PullOperator):
         self.landax_conn_id = landax_conn_id
 
     def records(self) -> Records:
-        return self.hook.entities(
+        # It reads the strings that templates give.
+        hook: Any = self.hook
+        return hook.entities(
             self.entity_set,
             select=self.select,
             filter=self.filter,
@@ -90,12 +97,127 @@ class LandaxEntitiesOperator(_Landax, PullOperator):
             since=self.since,
             until=self.until,
             page_size=self.page_size,
-            limit=self.limit,
+        )
+
+
+class LandaxRecordsOperator(_Landax, PullOperator):
+    """Pull a list of any path.
+
+    Without ``since_param`` an incremental pull reads all of the list and keeps what is new. How the API
+    counts the moment ``until_param`` names is not known, so ``until`` needs ``changed_field``.
+
+    Further arguments are those of :class:`.PullOperator`.
+
+    :param path: below the connection's address, or the whole address of one of its origins
+    :param query: parameters of the query
+    :param paging: how the API divides the list into pages
+    :param paging_options: what that paging takes; see the documentation of paging
+    :param since: the first moment wanted, by the time of change; goes out as since_param
+    :param until: the first moment no longer wanted; goes out as until_param, and the records' own
+        changed_field decides
+    :param since_param: the parameter by which the API filters by the time of change
+    :param until_param: the parameter for that time's end
+    :param changed_field: the member that tells when a record changed, with dots, as ISO 8601 or as seconds,
+        milliseconds or microseconds since 1970: the list can be pulled incrementally then
+    :param records_path: where the list lies in the response, such as result.items
+    :param key: the member that names a record, for the guards against lost rows
+    :param total: where the response tells the number of all records
+    :param method: the HTTP method
+    :param json: the body, as JSON
+    :param headers: further headers
+    :param idempotent: whether a request other than a GET may be repeated when its response is lost
+    :param landax_conn_id: a connection of type ``landax``
+    """
+
+    template_fields: Sequence[str] = (
+        "landax_conn_id",
+        "path",
+        "query",
+        "paging",
+        "paging_options",
+        "since",
+        "until",
+        "since_param",
+        "until_param",
+        "changed_field",
+        "records_path",
+        "key",
+        "total",
+        "method",
+        "json",
+        "headers",
+        "idempotent",
+        *PullOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        query: dict[str, Any] | None = None,
+        paging: str = "none",
+        paging_options: dict[str, Any] | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        since_param: str | None = None,
+        until_param: str | None = None,
+        changed_field: str | None = None,
+        records_path: str | None = None,
+        key: str | None = None,
+        total: str | None = None,
+        method: str = "GET",
+        json: Any = None,
+        headers: dict[str, Any] | None = None,
+        idempotent: bool | str | None = None,
+        landax_conn_id: str = "landax_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.query = query
+        self.paging = paging
+        self.paging_options = paging_options
+        self.since = since
+        self.until = until
+        self.since_param = since_param
+        self.until_param = until_param
+        self.changed_field = changed_field
+        self.records_path = records_path
+        self.key = key
+        self.total = total
+        self.method = method
+        self.json = json
+        self.headers = headers
+        self.idempotent = idempotent
+        self.landax_conn_id = landax_conn_id
+
+    def records(self) -> Records:
+        # It reads the strings that templates give.
+        hook: Any = self.hook
+        return hook.records(
+            self.path,
+            query=self.query,
+            paging=self.paging,
+            paging_options=self.paging_options,
+            since=self.since,
+            until=self.until,
+            since_param=self.since_param,
+            until_param=self.until_param,
+            changed_field=self.changed_field,
+            records_path=self.records_path,
+            key=self.key,
+            total=self.total,
+            method=self.method,
+            json=self.json,
+            headers=self.headers,
+            idempotent=self.idempotent,
         )
 
 
 class LandaxRequestOperator(_Landax, RequestOperator):
-    """Makes one request to a Landax tenant, of any path; see :class:`.RequestOperator`.
+    """Make one request of any path to Landax.
+
+    Further arguments are those of :class:`.RequestOperator`.
 
     :param landax_conn_id: a connection of type ``landax``
     """

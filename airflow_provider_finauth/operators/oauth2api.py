@@ -1,4 +1,7 @@
-"""The operators of connections of type ``oauth2api``."""
+"""The operators of connections of type ``oauth2api``.
+
+Written by ``make operators`` from ``apis/oauth2api.py``, where they are to be changed.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from airflow_provider_finauth.operators.base import PullOperator, RequestOperato
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_finauth.apis.dates import When
     from airflow_provider_finauth.hooks.oauth2api import OAuth2ApiHook
-    from airflow_provider_finauth.hooks.records import Records
+    from airflow_provider_finauth.pulls.records import Records
+    from airflow_provider_finauth.values import When
 
 
 class _OAuth2Api:
-    """Finds the hook."""
+    """Finds the hook where the task runs: importing it costs time."""
 
     oauth2api_conn_id: str
 
@@ -29,31 +32,38 @@ class _OAuth2Api:
 
 
 class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
-    """Pulls any list; see :meth:`.FinauthHook.records`.
+    """Pull a list of any path.
+
+    Without ``since_param`` an incremental pull reads all of the list and keeps what is new. How the API
+    counts the moment ``until_param`` names is not known, so ``until`` needs ``changed_field``.
+
+    Further arguments are those of :class:`.PullOperator`.
 
     :param path: below the connection's address, or the whole address of one of its origins
-    :param query_params: of the query
-    :param paging: none, page_index, limit_offset, skip_top, next_link, cursor, relay or keyset
-    :param paging_options: what that style takes; see the documentation of paging
-    :param since: the first moment; goes out as ``since_param``
-    :param until: the last moment; goes out as ``until_param``
+    :param query: parameters of the query
+    :param paging: how the API divides the list into pages
+    :param paging_options: what that paging takes; see the documentation of paging
+    :param since: the first moment wanted, by the time of change; goes out as since_param
+    :param until: the first moment no longer wanted; goes out as until_param, and the records' own
+        changed_field decides
     :param since_param: the parameter by which the API filters by the time of change
     :param until_param: the parameter for that time's end
-    :param changed_field: the member that tells when a record changed, for incremental pulls
-    :param records_path: where the list lies in the answer, for example ``result.items``
+    :param changed_field: the member that tells when a record changed, with dots, as ISO 8601 or as seconds,
+        milliseconds or microseconds since 1970: the list can be pulled incrementally then
+    :param records_path: where the list lies in the response, such as result.items
     :param key: the member that names a record, for the guards against lost rows
-    :param total: where the answer tells the number of all records
+    :param total: where the response tells the number of all records
     :param method: the HTTP method
-    :param json: the body
+    :param json: the body, as JSON
     :param headers: further headers
-    :param idempotent: whether a request other than a GET may be repeated when its answer is lost
+    :param idempotent: whether a request other than a GET may be repeated when its response is lost
     :param oauth2api_conn_id: a connection of type ``oauth2api``
     """
 
     template_fields: Sequence[str] = (
         "oauth2api_conn_id",
         "path",
-        "query_params",
+        "query",
         "paging",
         "paging_options",
         "since",
@@ -75,7 +85,7 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         self,
         *,
         path: str,
-        query_params: dict[str, Any] | None = None,
+        query: dict[str, Any] | None = None,
         paging: str = "none",
         paging_options: dict[str, Any] | None = None,
         since: When | None = None,
@@ -88,14 +98,14 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         total: str | None = None,
         method: str = "GET",
         json: Any = None,
-        headers: dict[str, str] | None = None,
-        idempotent: bool | None = None,
+        headers: dict[str, Any] | None = None,
+        idempotent: bool | str | None = None,
         oauth2api_conn_id: str = "oauth2api_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.path = path
-        self.query_params = query_params
+        self.query = query
         self.paging = paging
         self.paging_options = paging_options
         self.since = since
@@ -113,9 +123,11 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
         self.oauth2api_conn_id = oauth2api_conn_id
 
     def records(self) -> Records:
-        return self.hook.records(
+        # It reads the strings that templates give.
+        hook: Any = self.hook
+        return hook.records(
             self.path,
-            params=self.query_params,
+            query=self.query,
             paging=self.paging,
             paging_options=self.paging_options,
             since=self.since,
@@ -130,12 +142,13 @@ class OAuth2ApiRecordsOperator(_OAuth2Api, PullOperator):
             json=self.json,
             headers=self.headers,
             idempotent=self.idempotent,
-            limit=self.limit,
         )
 
 
 class OAuth2ApiRequestOperator(_OAuth2Api, RequestOperator):
-    """Makes one request to an API, of any path; see :class:`.RequestOperator`.
+    """Make one request of any path to OAuth 2.0 API.
+
+    Further arguments are those of :class:`.RequestOperator`.
 
     :param oauth2api_conn_id: a connection of type ``oauth2api``
     """

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_finauth.runtime.landing import land as land
     from airflow_provider_finauth.runtime.landing import read_records as read_records
 
-__all__ = ["land", "read_records"]
+__all__ = ["read_records"]
 
 
 def __getattr__(name: str) -> Any:

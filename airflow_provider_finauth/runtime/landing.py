@@ -26,11 +26,25 @@ if TYPE_CHECKING:
     from airflow_provider_finauth.runtime.resuming import Resuming
 
 
-def land(
+def collect_pages(pages: Iterable[Page]) -> list[Any]:
+    """Collect the records of a pull for XCom, up to the limits of ``[finauth]``.
+
+    :param pages: the pull
+    :raises ResultTooLargeError: they do not fit
+    """
+    config = read_config()
+    return collect(
+        (record for page in pages for record in page.records),
+        max_records=config.max_xcom_records,
+        max_bytes=config.max_xcom_bytes,
+    )
+
+
+def write_pages(
     pages: Iterable[Page],
     *,
-    output: str | os.PathLike[str] | None = None,
-    output_format: str | None = None,
+    destination: str | os.PathLike[str],
+    format: str | None = None,
     max_records_per_file: int | None = None,
     partition_by: str | None = None,
     nested: Nested = "json",
@@ -42,15 +56,15 @@ def land(
     committed: Callable[[dict[str, Any]], None] | None = None,
     resuming: Resuming | None = None,
     context: Mapping[str, Any] | None = None,
-) -> list[Any] | dict[str, Any]:
-    """Bring a pull to where it is wanted.
+) -> dict[str, Any]:
+    """Write a pull to a file or a set of files.
 
-    Everything about the target is checked before the first page is asked for.
+    Everything about the destination is checked before the first page is asked for.
 
-    :param pages: the pull, read as it lands
-    :param output: None for XCom; else a path, a ``file://`` address or any ``ObjectStoragePath``. One that
-        ends in ``/`` gets ``{dag_id}/{task_id}/{run_id}/{map_index}.jsonl``
-    :param output_format: ``jsonl``, ``csv``, each also packed as ``.gz`` or ``.zst``, or ``parquet``, where
+    :param pages: the pull, read as it is written
+    :param destination: a path, a ``file://`` address or any ``ObjectStoragePath``. One that ends in ``/``
+        gets ``{dag_id}/{task_id}/{run_id}/{map_index}.jsonl``
+    :param format: ``jsonl``, ``csv``, each also packed as ``.gz`` or ``.zst``, or ``parquet``, where
         the suffix does not tell
     :param max_records_per_file: makes a set of numbered files: ``x-00001.jsonl`` and on for ``x.jsonl``
     :param partition_by: makes a set of files in folders by this member's date: ``date=2026-10-01/x.jsonl``
@@ -63,33 +77,22 @@ def land(
     :param committed: called with the manifest when everything is in place
     :param resuming: makes the pull one that goes on where a try before was cut off; ``pages`` are its own
     :param context: the task's context; without it the running task's, if there is one
-    :return: the records, or the manifest of the file or files
-    :raises ResultTooLargeError: the records do not fit into XCom
-    :raises ConfigurationError: the target cannot be used
-    :raises StorageError: the target could not be used this time
+    :return: the manifest of the file or files
+    :raises ConfigurationError: the destination cannot be used
+    :raises StorageError: the destination could not be used this time
     """
-    if output is None:
-        _refuse_without_output(
-            output_format=output_format, max_records_per_file=max_records_per_file, partition_by=partition_by
-        )
-        config = read_config()
-        return collect(
-            (record for page in pages for record in page.records),
-            max_records=config.max_xcom_records,
-            max_bytes=config.max_xcom_bytes,
-        )
-    output = str(output)
+    destination = str(destination)
     pulled_at = datetime.now(UTC).isoformat(timespec="seconds")
-    written_as = format_of(output, output_format)
+    written_as = format_of(destination, format)
     check_installed(written_as)
     task = Task.of(context)
     place = Place(
-        file_at(_complete(output, written_as, task)),
+        file_at(_complete(destination, written_as, task)),
         written_as,
         numbered=max_records_per_file is not None,
         partition_by=partition_by,
         # A completed folder tells the map indexes apart by itself.
-        task=None if output.endswith("/") else task,
+        task=None if destination.endswith("/") else task,
     )
     place.begin()
     if resuming is not None:
@@ -136,8 +139,8 @@ def read_records(manifest: Mapping[str, Any] | str | os.PathLike[str]) -> Iterat
 
     Numbers with a fraction are ``Decimal``; from CSV everything is text.
 
-    :param manifest: what an operator or hook returned with ``output`` set, or what an asset's event has of
-        it; or the address of the manifest beside a set of files, which may have been moved with them
+    :param manifest: what an operator or hook returned with ``destination`` set, or what an asset's event has
+        of it; or the address of the manifest beside a set of files, which may have been moved with them
     :raises ConfigurationError: it is not a manifest
     :raises FileNotFoundError: a file is gone
     """
@@ -185,22 +188,14 @@ def _decoded(found: File) -> Mapping[str, Any]:
     return content
 
 
-def _refuse_without_output(**arguments: object) -> None:
-    for name, value in arguments.items():
-        if value is not None:
-            raise ConfigurationError(
-                f"Argument '{name}' is set, but 'output' is not: records go to XCom as they are.", field=name
-            )
-
-
-def _complete(output: str, written_as: Format, task: Task | None) -> str:
-    if not output.endswith("/"):
-        return output
+def _complete(destination: str, written_as: Format, task: Task | None) -> str:
+    if not destination.endswith("/"):
+        return destination
     if task is None:
         raise ConfigurationError(
-            f"Argument 'output': '{output}' is a folder, which only a running task can complete. "
+            f"Argument 'destination': '{destination}' is a folder, which only a running task can complete. "
             "Name a file.",
-            field="output",
+            field="destination",
         )
     names = map(safe_name, (task.dag_id, task.task_id, task.run_id))
-    return f"{output}{'/'.join(names)}/{task.map_index}.{written_as.suffix}"
+    return f"{destination}{'/'.join(names)}/{task.map_index}.{written_as.suffix}"

@@ -163,8 +163,8 @@ class LocalFile:
             reason = error.strerror or type(error).__name__
             if error.errno in _WRONG_PLACE:
                 raise ConfigurationError(
-                    f"Argument 'output' names '{self._path}', where no file can be made: {reason}.",
-                    field="output",
+                    f"Argument 'destination' names '{self._path}', where no file can be made: {reason}.",
+                    field="destination",
                 ) from None
             raise StorageError(
                 f"'{self._path}' could not be written: {reason}. What was there before stays; mend the disk "

@@ -27,12 +27,13 @@ def check_names(path: str, *, key: bool = False) -> None:
     :raises ConfigurationError: it or a name in it is too long, or has a null character
     """
     if "\0" in path:
-        raise ConfigurationError("Argument 'output' has a null character.", field="output")
+        raise ConfigurationError("Argument 'destination' has a null character.", field="destination")
     try:
         path.encode()
     except UnicodeEncodeError:
         raise ConfigurationError(
-            "Argument 'output' has bytes that are no UTF-8. Name the target differently.", field="output"
+            "Argument 'destination' has bytes that are no UTF-8. Name the target differently.",
+            field="destination",
         ) from None
     lengths = [(len(name.encode()), _LONGEST_NAME) for name in path.split("/")]
     if key:
@@ -40,9 +41,9 @@ def check_names(path: str, *, key: bool = False) -> None:
     for length, longest in lengths:
         if length > longest:
             raise ConfigurationError(
-                f"Argument 'output' makes a name of {length} bytes where {longest} are allowed: "
+                f"Argument 'destination' makes a name of {length} bytes where {longest} are allowed: "
                 f"'{path.rpartition('/')[2][:60]}…'. Give the target a shorter one.",
-                field="output",
+                field="destination",
             )
 
 

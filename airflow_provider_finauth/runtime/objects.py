@@ -55,19 +55,19 @@ def check_store_connection(address: str) -> None:
     conn_id, found, _ = urlsplit(address).netloc.rpartition("@")
     if ":" in conn_id:
         raise ConfigurationError(
-            "Argument 'output' holds a login and a password. Put them into an Airflow connection and name "
-            "that: s3://connection@bucket/key.",
-            field="output",
+            "Argument 'destination' holds a login and a password. Put them into an Airflow connection and "
+            "name that: s3://connection@bucket/key.",
+            field="destination",
         )
     if found:
         door.get_connection(conn_id)
         if not door.supervised() and not _seen_by_providers(conn_id):
             raise ConfigurationError(
-                f"Argument 'output': outside of a task Airflow's providers do not see the connection "
+                f"Argument 'destination': outside of a task Airflow's providers do not see the connection "
                 f"'{conn_id}'. Give it to this command as the environment variable "
                 f"AIRFLOW_CONN_{conn_id.upper()}.",
                 conn_id=conn_id,
-                field="output",
+                field="destination",
             )
 
 
@@ -98,7 +98,9 @@ class StoredObject:
         self._folder, _, self._name = address.rpartition("/")
         bucket, _, key = address.partition("://")[2].partition("/")
         if not bucket or not key or key.endswith("/"):
-            raise ConfigurationError(f"Argument 'output': '{address}' is not an object.", field="output")
+            raise ConfigurationError(
+                f"Argument 'destination': '{address}' is not an object.", field="destination"
+            )
         self._path = _storage_path(address)
         self._file: Any = None
         self._staged = False
@@ -200,9 +202,9 @@ class StoredObject:
 
     def _refused(self) -> ConfigurationError:
         return ConfigurationError(
-            f"Argument 'output': the store of '{self._told_as}' cannot write an object whole or not at all. "
-            "Use another one.",
-            field="output",
+            f"Argument 'destination': the store of '{self._told_as}' cannot write an object whole or not at "
+            "all. Use another one.",
+            field="destination",
         )
 
 
@@ -288,9 +290,9 @@ def _storage_path(address: str) -> Any:
             f"install the package '{package}'" if package else "install the Airflow provider of that storage"
         )
         raise ConfigurationError(
-            f"Argument 'output': Airflow cannot write to '{scheme}://' here; {advice} "
+            f"Argument 'destination': Airflow cannot write to '{scheme}://' here; {advice} "
             f"({type(error).__name__}: {error}).",
-            field="output",
+            field="destination",
         ) from None
     except Exception as error:
         raise StorageError(
@@ -333,7 +335,9 @@ def _told(address: str, error: Exception) -> FinauthError:
             "there; try again."
         )
     return ConfigurationError(
-        f"Argument 'output': '{address}' cannot be used, {advice} ({named}).", conn_id=conn_id, field="output"
+        f"Argument 'destination': '{address}' cannot be used, {advice} ({named}).",
+        conn_id=conn_id,
+        field="destination",
     )
 
 

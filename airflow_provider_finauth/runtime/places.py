@@ -80,10 +80,10 @@ class Place:
         former = _content(self._manifest) if self._fits_a_set() else None
         if self._is_set and former is not None and not self._is_ours(former):
             raise ConfigurationError(
-                f"Argument 'output': '{self._manifest.uri}' is not the manifest of a set of "
+                f"Argument 'destination': '{self._manifest.uri}' is not the manifest of a set of "
                 f"{self._format.suffix} files, and would be overwritten. Name the target differently, or "
                 "remove that file.",
-                field="output",
+                field="destination",
             )
         self._former = self._known_files(former)
         self._had_manifest = former is not None and self._is_ours(former)
@@ -169,7 +169,7 @@ class Place:
         if self._is_set or self._had_manifest:
             self._manifest.remove()
         if self._is_set and self._base.exists():
-            # The same output, from before it was split.
+            # The same destination, from before it was split.
             self._base.remove()
         self._retired = True
 
@@ -251,11 +251,11 @@ class _Part:
 class _Claim:
     """A mapped task's claim to a place, refused where another map index of the same run has one.
 
-    Without this, mapped tasks whose ``output`` does not differ would overwrite each other and all but one
-    result would be lost in silence. Who writes leaves a note beside the target, ``.{name}.writer``, before
-    its first page, and looks at it again before the first file appears: of two that begin together the one
-    whose note stands goes on. The note stays, so that an index that comes later is refused, too. Another
-    run, or the same index tried again, writes over both.
+    Without this, mapped tasks whose ``destination`` does not differ would overwrite each other and all but
+    one result would be lost in silence. Who writes leaves a note beside the target, ``.{name}.writer``,
+    before its first page, and looks at it again before the first file appears: of two that begin together
+    the one whose note stands goes on. The note stays, so that an index that comes later is refused, too.
+    Another run, or the same index tried again, writes over both.
     """
 
     def __init__(self, base: File, task: Task) -> None:
@@ -272,10 +272,12 @@ class _Claim:
         other = note.get("map_index")
         if self._task.same_run(note) and other != self._task.map_index:
             raise ConfigurationError(
-                f"Argument 'output': map index {other} of this run writes to '{self._base.uri}' already, and "
-                f"this is map index {self._task.map_index}. Give each its own target: end 'output' in '/', "
+                f"Argument 'destination': map index {other} of this run writes to '{self._base.uri}' "
+                "already, "
+                f"and this is map index {self._task.map_index}. Give each its own target: end "
+                "'destination' in '/' "
                 "or name there what the task is mapped over.",
-                field="output",
+                field="destination",
             )
 
 

@@ -5,7 +5,7 @@ begins. A try that finds the note, and the files with it, goes on from there, an
 undisturbed pull would have left. Whatever is wrong with a note, the pull begins anew: a note saves time, and
 nothing depends on it.
 
-The note belongs to one pull: another list, another window or another output has another one.
+The note belongs to one pull: another list, another window or another destination has another one.
 """
 
 from __future__ import annotations
@@ -68,6 +68,13 @@ def require_resumable(pull: Pull) -> None:
 
     :raises ConfigurationError: it has none
     """
+    if pull.parts is not None:
+        raise ConfigurationError(
+            f"Argument 'resumable' goes on within one walk, and {pull.resource} is made of several here. "
+            "Leave it "
+            "out, or ask for one of them alone.",
+            field="resumable",
+        )
     if getattr(pull.paging, "verify", False):
         raise ConfigurationError(
             f"Argument 'resumable': {pull.resource} is walked twice ('verify'), and the second walk needs "
@@ -326,4 +333,5 @@ def _identity_of(pull: Pull) -> list[Any]:
         pull.version,
         pull.total,
         pull.exact,
+        repr(pull.cut),
     ]

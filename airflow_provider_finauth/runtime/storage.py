@@ -70,7 +70,7 @@ def file_at(address: str) -> File:
         parts = urlsplit(address)
     except ValueError:
         raise ConfigurationError(
-            f"Argument 'output': '{address}' is neither a path nor an address.", field="output"
+            f"Argument 'destination': '{address}' is neither a path nor an address.", field="destination"
         ) from None
     if "://" in address and parts.scheme != "file":
         check_names(address.partition("://")[2].partition("/")[2], key=True)
@@ -78,28 +78,29 @@ def file_at(address: str) -> File:
         return StoredObject(address)
     if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
         raise ConfigurationError(
-            f"Argument 'output': '{address}' names a host; write file:///path with three slashes.",
-            field="output",
+            f"Argument 'destination': '{address}' names a host; write file:///path with three slashes.",
+            field="destination",
         )
     # Not the URL's path: a '?' or '#' in a file's name belongs to the name.
     name = address.partition("://")[2].removeprefix(parts.netloc)
     path = unquote(name) if parts.scheme == "file" else address
     if not path or path.endswith("/"):
-        raise ConfigurationError(f"Argument 'output': '{address}' is not a file.", field="output")
+        raise ConfigurationError(f"Argument 'destination': '{address}' is not a file.", field="destination")
     check_names(path)
     return LocalFile(_expanded(path).absolute())
 
 
 def _expanded(path: str) -> Path:
-    """Expand ``~/``, which a shell does not do behind ``--output=``."""
+    """Expand ``~/``, which a shell does not do behind ``--destination=``."""
     if not path.startswith("~/"):
         return Path(path)
     try:
         return Path(path).expanduser()
     except RuntimeError:
         raise ConfigurationError(
-            f"Argument 'output': '{path}' begins in a home folder, and there is none. Name the whole path.",
-            field="output",
+            f"Argument 'destination': '{path}' begins in a home folder, and there is none. Name the whole "
+            "path.",
+            field="destination",
         ) from None
 
 

@@ -91,9 +91,9 @@ class ColumnReader:
             records = decode_rows(_RECORDS, array)
         except msgspec.ValidationError:
             raise ConfigurationError(
-                "Argument 'output_format': the records of this pull are not all JSON objects, so they have "
+                "Argument 'format': the records of this pull are not all JSON objects, so they have "
                 "no columns. Land them as JSON Lines ('jsonl').",
-                field="output_format",
+                field="format",
             ) from None
         self.names = list(dict.fromkeys(chain(self.names, chain.from_iterable(records))))
         self._known = _decoder_of(self.names)

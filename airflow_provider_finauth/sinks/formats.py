@@ -1,4 +1,4 @@
-"""Which format an output has, told by its suffix or by ``output_format``."""
+"""Which format a destination has, told by its suffix or by ``format``."""
 
 from __future__ import annotations
 
@@ -43,37 +43,37 @@ _BY_SUFFIX = {format_.suffix: format_ for format_ in SUPPORTED}
 _KNOWN = f"{', '.join(list(_BY_SUFFIX)[:-1])} and {list(_BY_SUFFIX)[-1]}"
 
 
-def format_of(output: str, output_format: str | None = None) -> Format:
-    """Give the format of an output.
+def format_of(destination: str, format: str | None = None) -> Format:
+    """Give the format of a destination.
 
-    :param output: the target; one that ends in ``/`` is a folder, for JSON Lines unless told otherwise
-    :param output_format: ``jsonl``, ``jsonl.gz``, ``jsonl.zst``, ``csv``, ``csv.gz``, ``csv.zst`` or
-        ``parquet``; without it the suffix of ``output`` decides
+    :param destination: the target; one that ends in ``/`` is a folder, for JSON Lines unless told otherwise
+    :param format: ``jsonl``, ``jsonl.gz``, ``jsonl.zst``, ``csv``, ``csv.gz``, ``csv.zst`` or
+        ``parquet``; without it the suffix of ``destination`` decides
     :raises ConfigurationError: the suffix or the format is not known, or they contradict each other
     """
-    name = output.lower()
+    name = destination.lower()
     # No suffix is the end of another, so at most one fits.
     by_suffix = next((known for suffix, known in _BY_SUFFIX.items() if name.endswith(f".{suffix}")), None)
-    if output_format is None:
+    if format is None:
         if by_suffix is not None:
             return by_suffix
-        if output.endswith("/"):
+        if destination.endswith("/"):
             return JSON_LINES
         raise ConfigurationError(
-            f"Argument 'output': the suffix of '{output.rpartition('/')[2]}' names no format; "
-            f"supported are {_KNOWN}. Rename the target or set 'output_format'.",
-            field="output",
+            f"Argument 'destination': the suffix of '{destination.rpartition('/')[2]}' names no format; "
+            f"supported are {_KNOWN}. Rename the target or set 'format'.",
+            field="destination",
         )
-    chosen = _BY_SUFFIX.get(output_format.lower().removeprefix("."))
+    chosen = _BY_SUFFIX.get(format.lower().removeprefix("."))
     if chosen is None:
         raise ConfigurationError(
-            f"Argument 'output_format': '{output_format}' is not supported; use one of {_KNOWN}.",
-            field="output_format",
+            f"Argument 'format': '{format}' is not supported; use one of {_KNOWN}.",
+            field="format",
         )
     if by_suffix not in (None, chosen):
         raise ConfigurationError(
-            f"Argument 'output_format' is '{output_format}', but the suffix of 'output' says otherwise.",
-            field="output_format",
+            f"Argument 'format' is '{format}', but the suffix of 'destination' says otherwise.",
+            field="format",
         )
     return chosen
 
@@ -91,5 +91,5 @@ def check_installed(format_: Format) -> None:
             raise ConfigurationError(
                 f"The format '{format_.suffix}' needs the package {package}: run "
                 f"pip install 'airflow-provider-finauth[{extra}]', or choose another format.",
-                field="output_format",
+                field="format",
             )

@@ -1,4 +1,4 @@
-"""What a pull with an output leaves in XCom instead of its records."""
+"""What a pull with a destination leaves in XCom instead of its records."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ class Manifest:
         except TypeError:
             raise ConfigurationError(
                 "This is not the manifest of a pull: hand over what an operator or hook returned "
-                "with 'output' set, unchanged.",
+                "with 'destination' set, unchanged.",
                 field="manifest",
             ) from None

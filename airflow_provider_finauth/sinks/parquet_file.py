@@ -101,9 +101,9 @@ class ParquetFile(Batched):
         schema = self._table.schema
         if self._parts and not schema.names:
             raise ConfigurationError(
-                "Argument 'output_format': the records of this pull are empty objects, and Parquet counts no "
+                "Argument 'format': the records of this pull are empty objects, and Parquet counts no "
                 "records without columns. Land them as JSON Lines ('jsonl').",
-                field="output_format",
+                field="format",
             )
         out = _Out(self._sink)
         with pq.ParquetWriter(

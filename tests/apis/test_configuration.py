@@ -328,7 +328,7 @@ def test_luca_without_a_client_id() -> None:
     ("query", "arguments", "field"),
     [
         ("{ saleInvoices { nodes { id } } }", {}, "query"),
-        ("query($first: Int, $after: String) { x }", {"company_id": "c"}, "query"),
+        ("query($first: Int, $after: String) { x }", {"company_ids": ["c"]}, "query"),
         ("query($first: Int, $after: String) { x }", {"page_size": 101}, "page_size"),
     ],
 )

@@ -18,9 +18,9 @@ import json, os
 from datetime import datetime
 from pathlib import Path
 from airflow.providers.common.compat.sdk import dag, task
-from airflow_provider_finauth.operators.opcorporate import OPTransactionsOperator
+from airflow_provider_finauth.operators.opcorporate import OPCorporateTransactionsOperator
 
-class Mapped(OPTransactionsOperator):
+class Mapped(OPCorporateTransactionsOperator):
     """Notes what it was mapped over, and what its own template has become."""
 
     def execute(self, context):

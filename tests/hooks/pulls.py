@@ -15,7 +15,7 @@ from airflow_provider_finauth.hooks.tradevest import TradevestHook
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.hooks.base import FinauthHook
-    from airflow_provider_finauth.hooks.records import Records
+    from airflow_provider_finauth.pulls.records import Records
 
 CUSTOMERS = """
 query Customers($first: Int, $after: String) {
@@ -71,7 +71,7 @@ PULLS = {
         "generic",
         OAuth2ApiHook,
         lambda hook: hook.records(
-            "/links", paging="next_link", paging_options={"keys": "next"}, params={"limit": 1000}, key="id"
+            "/links", paging="next_link", paging_options={"keys": "next"}, query={"limit": 1000}, key="id"
         ),
         2500,
         3,

@@ -36,7 +36,7 @@ def test_what_cannot_land_is_not_fetched_any_more(
     monkeypatch.setattr(Ahead, "close", lambda source: (closed.append(source), close(source)))
     monkeypatch.setenv("AIRFLOW__FINAUTH__MAX_XCOM_RECORDS", "5")
     with pytest.raises(ResultTooLargeError) as caught:
-        TalenomHook().vouchers(14222, page_size=10).land()
+        TalenomHook().vouchers(14222, page_size=10).collect()
     # While the error is there, and with it the frames that hold the pull.
     assert caught.value is not None
     assert closed

@@ -129,7 +129,9 @@ def test_requests_and_answers(api: str, sandbox: RunningSandbox) -> None:
     method, more = arguments(api)
     response = hook.request(method, PATHS[api], **more)
     assert response.status_code == 200
-    assert hook.answer(method, hook.client.url(PATHS[api]), **more) == hook.answer(method, PATHS[api], **more)
+    assert hook.request_json(method, hook.client.url(PATHS[api]), **more) == hook.request_json(
+        method, PATHS[api], **more
+    )
     assert counted(sandbox, api)["api_requests"] == 3
 
 
@@ -227,14 +229,14 @@ def test_a_good_test_lifts_a_refusal(
     sandbox.faults("tradevest", "status", where="token", status=400, body={"error": "invalid_client"})
     for _ in range(2):
         with pytest.raises(AirflowFailException, match="invalid_client"):
-            list(TradevestHook().transactions(limit=1))
+            list(TradevestHook().transactions().limit(1))
     assert sandbox.stats("tradevest")["token_requests"] == 1
     assert TradevestHook().test_connection()[0]
-    assert len(list(TradevestHook().transactions(limit=1))) == 1
+    assert len(list(TradevestHook().transactions().limit(1))) == 1
 
 
 def test_the_wrong_type_is_named(connections: SandboxConnections) -> None:
-    with pytest.raises(ConfigurationError, match="is of type 'landax', and TalenomHook wants"):
+    with pytest.raises(ConfigurationError, match="is of type 'landax', and TalenomHook expects"):
         TalenomHook("landax_default").get_conn()
     assert not TalenomHook("landax_default").test_connection()[0]
 
@@ -257,7 +259,7 @@ def test_a_connection_is_read_once_and_late(
     hook = TalenomHook()
     assert looked_up == []
     list(hook.accounting_periods(14222))
-    list(hook.vouchers(14222, limit=1))
+    list(hook.vouchers(14222).limit(1))
     hook.get_conn()
     hook.get_token()
     assert looked_up == ["talenom_default"]

@@ -392,7 +392,7 @@ def test_a_redirect_within_the_origin_is_followed(
 ) -> None:
     hook = OAuth2ApiHook()
     sandbox.faults("generic", "redirect", url=hook.client.url("/echo?again=1"))
-    assert hook.answer("GET", "/echo")["query"] == [["again", "1"]]
+    assert hook.request_json("GET", "/echo")["query"] == [["again", "1"]]
     assert sandbox.stats("generic")["token_requests"] == 1
 
 
@@ -475,13 +475,13 @@ def test_a_command_is_repeated_where_nothing_was_done(
 
 WAYS: dict[str, Any] = {
     "request": lambda hook: hook.request("GET", "/prices"),
-    "answer": lambda hook: hook.answer("GET", "/prices"),
+    "answer": lambda hook: hook.request_json("GET", "/prices"),
     "records": lambda hook: list(hook.records("/transactions", paging="cursor")),
     "one record": lambda hook: next(hook.transactions()),
-    "pages": lambda hook: list(hook.pages("/transactions")),
+    "pages": lambda hook: list(hook.records("/transactions").pages()),
     "pages of records": lambda hook: next(hook.transactions().pages()),
-    "pull": lambda hook: hook.pull("/transactions"),
-    "land": lambda hook: hook.transactions().land(),
+    "pull": lambda hook: hook.records("/transactions").collect(),
+    "collect": lambda hook: hook.transactions().collect(),
     "get_token": lambda hook: hook.get_token(),
     "get_conn": lambda hook: hook.get_conn().get(hook.client.url("/prices")),
     "get_conn, prepared": lambda hook: hook.get_conn().send(

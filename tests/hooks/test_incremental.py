@@ -27,7 +27,7 @@ from tests.runtime.variables import FakeVariables
 
 if TYPE_CHECKING:
     from airflow_provider_finauth.client.paging.base import Page, Pull
-    from airflow_provider_finauth.hooks.records import Records
+    from airflow_provider_finauth.pulls.records import Records
     from airflow_provider_finauth.sandbox import RunningSandbox
     from tests.hooks.support import SandboxConnections
 
@@ -64,7 +64,7 @@ def ago(**how_long: float) -> str:
 
 
 def land(records: Records, run: int = 1, **options: Any) -> list[Any]:
-    landed = records.land(incremental="nightly", context=context(run), **options)
+    landed = records.collect(incremental="nightly", context=context(run), **options)
     assert isinstance(landed, list)
     return landed
 
@@ -107,7 +107,7 @@ def test_landax_loses_nothing_to_a_change_during_the_pull(
     everything = set(ids(incidents, "Id"))
     monkeypatch.setattr(ApiClient, "pages", pages)
     first = LandaxHook().entities("Incidents", select="Id,ChangedDateTime")
-    manifest = first.land(incremental="nightly", context=context(), output=f"{tmp_path}/i.jsonl")
+    manifest = first.write_to(f"{tmp_path}/i.jsonl", incremental="nightly", context=context())
     assert set(ids(read_records(manifest), "Id")) == everything
 
 
@@ -209,8 +209,8 @@ def test_tradevest_transactions_are_read_whole_and_told_apart_by_their_modificat
     connections: SandboxConnections, ours: RunningSandbox, variables: FakeVariables, tmp_path: Path
 ) -> None:
     hook = TradevestHook()
-    manifest = hook.transactions(page_size=1000).land(
-        incremental="nightly", context=context(), output=f"{tmp_path}/all.jsonl"
+    manifest = hook.transactions(page_size=1000).write_to(
+        f"{tmp_path}/all.jsonl", incremental="nightly", context=context()
     )
     everything = list(read_records(manifest))
     assert len(everything) == 20_000
@@ -232,9 +232,7 @@ def test_talenom_vouchers(
 ) -> None:
     def pull(run: int) -> dict[str, Any]:
         vouchers = TalenomHook().vouchers(ORGANIZATION)
-        manifest = vouchers.land(
-            incremental="nightly", context=context(run), output=f"{tmp_path}/{run}.jsonl"
-        )
+        manifest = vouchers.write_to(f"{tmp_path}/{run}.jsonl", incremental="nightly", context=context(run))
         assert isinstance(manifest, dict)
         return manifest
 
@@ -253,7 +251,7 @@ def test_talenom_vouchers(
     # Of this organisation's years, which begin in April.
     assert set(locked) == {f"{year}-04-01/{year + 1}-03-31" for year in range(2021, 2025)}
 
-    open_one = ours.records("talenom", f"vouchers/{ORGANIZATION}", places=[5400], at=ago(days=3))["changed"]
+    open_one = ours.records("talenom", f"vouchers/{ORGANIZATION}", places=[5400], at=ago(days=2))["changed"]
     deleted = ours.records(
         "talenom",
         f"vouchers/{ORGANIZATION}",
@@ -397,7 +395,11 @@ def test_what_tells_of_no_changes_is_refused_and_says_what_to_do(
 
 @pytest.mark.parametrize("argument", ["limit", "until"])
 def test_what_does_not_go_with_it(connections: SandboxConnections, argument: str) -> None:
-    incidents = LandaxHook().entities("Incidents", **{argument: {"limit": "5"}.get(argument, "2026-10-31")})  # type: ignore[arg-type]
+    hook = LandaxHook()
+    incidents = {
+        "limit": lambda: hook.entities("Incidents").limit("5"),
+        "until": lambda: hook.entities("Incidents", until="2026-10-31"),
+    }[argument]()
     with pytest.raises(ConfigurationError, match=f"'{argument}' cannot be set together") as caught:
         land(incidents)
     assert caught.value.field == argument
@@ -419,23 +421,25 @@ def test_options_are_looked_at_first(
     connections: SandboxConnections, sandbox: RunningSandbox, options: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        LandaxHook().entities("Incidents").land(**{"incremental": "nightly", "context": context(), **options})
+        LandaxHook().entities("Incidents").write_to(
+            "x.jsonl", **{"incremental": "nightly", "context": context(), **options}
+        )
     assert caught.value.field == field
     assert sandbox.stats("landax")["token_requests"] == 0
 
 
-def test_empty_texts_of_templates_are_none(connections: SandboxConnections) -> None:
-    landed = LandaxHook().pull(
-        "/api/v32/Departments",
-        limit="",
-        since="",
-        output_format="",
+def test_empty_strings_of_templates_are_none(connections: SandboxConnections, tmp_path: Path) -> None:
+    departments = LandaxHook().records("/api/v32/Departments", since="").limit("")
+    assert len(departments.collect(incremental="", overlap="")) == 24
+    manifest = departments.write_to(
+        str(tmp_path / "x.jsonl"),
+        format="",
         max_records_per_file="",
         partition_by="",
         incremental="",
         overlap="",
     )
-    assert len(landed) == 24
+    assert manifest["records"] == 24
 
 
 # Files.
@@ -446,9 +450,7 @@ def test_a_file_replaced_holds_the_same_window(
 ) -> None:
     def pull(run: int) -> dict[str, Any]:
         incidents = LandaxHook().entities("Incidents", since="2026-10-25", orderby="Id")
-        manifest = incidents.land(
-            output=f"{tmp_path}/{run}.jsonl", incremental="nightly", context=context(run)
-        )
+        manifest = incidents.write_to(f"{tmp_path}/{run}.jsonl", incremental="nightly", context=context(run))
         assert isinstance(manifest, dict)
         return manifest
 
@@ -474,7 +476,7 @@ def test_a_watermark_moves_only_when_the_file_is_there(
 
     def pull() -> Any:
         incidents = LandaxHook().entities("Incidents", since="2026-10-25", page_size=10)
-        return incidents.land(output=str(target), incremental="nightly", context=context())
+        return incidents.write_to(str(target), incremental="nightly", context=context())
 
     sandbox.faults("landax", "status", status=404, skip=2)
     with pytest.raises(ApiError):
@@ -520,7 +522,7 @@ def test_the_manifest_tells_what_was_held_against_what(
     connections: SandboxConnections, variables: FakeVariables, tmp_path: Path
 ) -> None:
     records = TradevestHook().changelog("roles", since="2026-10-20")
-    manifest = records.land(output=f"{tmp_path}/c.jsonl", incremental="nightly", context=context())
+    manifest = records.write_to(f"{tmp_path}/c.jsonl", incremental="nightly", context=context())
     assert isinstance(manifest, dict)
     checks = manifest["checks"]
     assert checks["received"] == manifest["records"] > 0

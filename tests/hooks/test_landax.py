@@ -107,7 +107,7 @@ def test_since_and_until(dialect: LandaxHook) -> None:
         until="2024-09-01T14:00:00+02:00",
     )
     assert ids(found, "Id") == wanted
-    assert ids(dialect.entities("Incidents", since=since, until=until, limit=3), "Id")
+    assert ids(dialect.entities("Incidents", since=since, until=until).limit(3), "Id")
 
 
 def test_nothing_is_asked_before_it_is_read(hook: LandaxHook, sandbox: RunningSandbox) -> None:
@@ -119,7 +119,7 @@ def test_nothing_is_asked_before_it_is_read(hook: LandaxHook, sandbox: RunningSa
 
 
 def test_limit(hook: LandaxHook, sandbox: RunningSandbox) -> None:
-    assert len(list(hook.entities("Incidents", page_size=10, limit=25))) == 25
+    assert len(list(hook.entities("Incidents", page_size=10).limit(25))) == 25
     assert 3 <= sandbox.stats("landax")["api_requests"] <= 3 + AT_ONCE
 
 

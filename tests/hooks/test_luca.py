@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_finauth.apis.luca import nodes_of_company
 from airflow_provider_finauth.client.paging.rows import Rows
 from airflow_provider_finauth.exceptions import (
     ApiError,
@@ -16,7 +17,7 @@ from airflow_provider_finauth.exceptions import (
     RateLimitedError,
     ReauthorizationRequiredError,
 )
-from airflow_provider_finauth.hooks.luca import LucaHook, named_nodes
+from airflow_provider_finauth.hooks.luca import LucaHook
 from airflow_provider_finauth.runtime.brokers import broker
 from tests.hooks.support import authorise, consent, ids
 
@@ -113,10 +114,10 @@ def test_a_consent_for_one_company(connections: SandboxConnections, sandbox: Run
 def test_limit_over_several_companies(authorised: LucaHook, sandbox: RunningSandbox) -> None:
     companies = ids(authorised.companies())
     asked = api_requests(sandbox)
-    found = list(authorised.nodes(CUSTOMERS, "saleCustomers", company_ids=companies, limit=170))
+    found = list(authorised.nodes(CUSTOMERS, "saleCustomers", company_ids=companies).limit(170))
     assert [customer["companyId"] for customer in found] == [companies[0]] * 160 + [companies[1]] * 10
     assert api_requests(sandbox) == asked + 3
-    assert len(list(authorised.companies(limit=2))) == 2
+    assert len(list(authorised.companies().limit(2))) == 2
 
 
 def test_pages_come_when_they_are_read_and_one_ahead(hook: LucaHook, sandbox: RunningSandbox) -> None:
@@ -335,8 +336,8 @@ def test_a_personal_key_needs_no_authorisation(hook: LucaHook) -> None:
         (lambda hook: hook.nodes(INVOICES, "saleInvoices", verify="perhaps"), "verify"),
         (lambda hook: hook.graphql(CREATE, idempotent="perhaps"), "idempotent"),
         (lambda hook: hook.graphql(CREATE, allow_partial="perhaps"), "allow_partial"),
-        (lambda hook: hook.companies(limit="some"), "limit"),
-        (lambda hook: hook.nodes(INVOICES, "saleInvoices", limit="some"), "limit"),
+        (lambda hook: hook.companies().limit("some"), "limit"),
+        (lambda hook: hook.nodes(INVOICES, "saleInvoices").limit("some"), "limit"),
     ],
 )
 def test_arguments_are_named(hook: LucaHook, sandbox: RunningSandbox, call: Any, name: str) -> None:
@@ -366,4 +367,4 @@ def test_a_connection_that_is_not_there(hook: LucaHook) -> None:
 )
 def test_a_node_says_whose_it_is(node: bytes, named: bytes) -> None:
     """Nothing else of its text is touched."""
-    assert [bytes(text) for text in named_nodes(Rows([node]), "c\u00f8").texts] == [named]
+    assert [bytes(text) for text in nodes_of_company(Rows([node]), "c\u00f8").texts] == [named]

@@ -29,12 +29,12 @@ PAGINGS: dict[str, dict[str, Any]] = {
     "/links": {
         "paging": "next_link",
         "paging_options": {"keys": ["next"]},
-        "params": {"limit": 700},
+        "query": {"limit": 700},
     },
     "/keyset": {
         "paging": "keyset",
         "paging_options": {"param": "since", "field": "updatedAt", "size": 700, "start": "2026-01-01"},
-        "params": {"limit": 700},
+        "query": {"limit": 700},
     },
 }
 
@@ -66,15 +66,15 @@ def test_nothing_is_asked_before_it_is_read(hook: OAuth2ApiHook, sandbox: Runnin
 
 @pytest.mark.parametrize("path", PAGINGS)
 def test_limit(hook: OAuth2ApiHook, sandbox: RunningSandbox, path: str) -> None:
-    assert ids(hook.records(path, key="id", limit="705", **PAGINGS[path])) == list(range(1, 706))
+    assert ids(hook.records(path, key="id", **PAGINGS[path]).limit("705")) == list(range(1, 706))
     assert 2 <= sandbox.stats("generic")["api_requests"] <= 5
-    pages = list(hook.pages(path, key="id", limit=705, **PAGINGS[path]))
+    pages = list(hook.records(path, key="id", **PAGINGS[path]).limit(705).pages())
     assert [len(page.records) for page in pages] == [700, 5]
 
 
 def test_options_as_templates_give_them(hook: OAuth2ApiHook) -> None:
     links = hook.records(
-        "/links", paging="next_link", paging_options={"keys": "next"}, params={"limit": 500}, key="id"
+        "/links", paging="next_link", paging_options={"keys": "next"}, query={"limit": 500}, key="id"
     )
     assert len(list(links)) == 2500
     options = {"size": "700", "first": "0", "offset": "False"}
@@ -83,22 +83,22 @@ def test_options_as_templates_give_them(hook: OAuth2ApiHook) -> None:
 
 
 def test_pull_to_memory_and_to_a_file(hook: OAuth2ApiHook, tmp_path: Any) -> None:
-    plain = hook.pull("/items", limit=3)
+    plain = hook.records("/items").limit(3).collect()
     assert isinstance(plain, list)
     # XCom would make floats of them.
     assert [type(item["amount"]) for item in plain] == [str] * 3
-    manifest = hook.pull("/items", key="id", output=str(tmp_path / "items.jsonl.gz"), **PAGINGS["/items"])
-    assert isinstance(manifest, dict)
+    items = hook.records("/items", key="id", **PAGINGS["/items"])
+    manifest = items.write_to(str(tmp_path / "items.jsonl.gz"))
     assert (manifest["records"], manifest["pages"], manifest["api"]) == (2500, 4, "oauth2api")
 
 
 def test_any_request(hook: OAuth2ApiHook) -> None:
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-        answer = hook.answer(method, "/echo", params={"a": True, "b": None, "c": [1, 2]})
+        answer = hook.request_json(method, "/echo", query={"a": True, "b": None, "c": [1, 2]})
         assert answer["method"] == method
         assert answer["query"] == [["a", "true"], ["c", "1"], ["c", "2"]]
     assert hook.request("HEAD", "/echo").content == b""
-    assert hook.answer("POST", "/echo", json={"x": Decimal("1.10")}, headers={"X-Own": "1"})["headers"][
+    assert hook.request_json("POST", "/echo", json={"x": Decimal("1.10")}, headers={"X-Own": "1"})["headers"][
         -1
     ] == ("x-own")
     with pytest.raises(ConfigurationError, match="idempotent"):
@@ -135,9 +135,9 @@ def test_grants_that_start_over_alone(
     extra = {**changes.get("extra", {}), "body_encoding": encoding}
     connections.change(CONNECTION, **{**changes, "extra": extra})
     hook = OAuth2ApiHook()
-    assert len(list(hook.records("/items", limit=1))) == 1
+    assert len(list(hook.records("/items").limit(1))) == 1
     passing_time.go_on(3600)
-    assert len(list(hook.records("/items", limit=1))) == 1
+    assert len(list(hook.records("/items").limit(1))) == 1
     first, second = sandbox.log("generic", "token")
     assert (first["status"], second["status"]) == (200, 200)
     assert first["content_type"].startswith("application/json") == (encoding == "json")
@@ -154,7 +154,7 @@ def test_an_authorised_grant(
     hook = OAuth2ApiHook()
     authorise(hook)
     for mints in range(1, 4):
-        assert len(list(hook.records("/items", limit=1))) == 1
+        assert len(list(hook.records("/items").limit(1))) == 1
         assert sandbox.stats("generic")["token_requests"] == mints
         passing_time.go_on(3600)
     assert sandbox.stats("generic")["replays"] == 0
@@ -176,7 +176,7 @@ def test_fixed_keys(
 ) -> None:
     connections.change(CONNECTION, **changes)
     hook = OAuth2ApiHook()
-    assert len(list(hook.records("/items", limit=1))) == 1
+    assert len(list(hook.records("/items").limit(1))) == 1
     assert sandbox.stats("generic")["token_requests"] == 0
     assert known.GENERIC_KEY in masked or known.GENERIC_PASSWORD in masked
     with pytest.raises(ConfigurationError, match="fixed key") as caught:
@@ -187,9 +187,9 @@ def test_fixed_keys(
 def test_headers_of_the_connection(connections: SandboxConnections, sandbox: RunningSandbox) -> None:
     connections.change(CONNECTION, extra={"api_headers": {"Accept-Language": "fi", "X-Tenant": "7"}})
     hook = OAuth2ApiHook()
-    assert {"accept-language", "x-tenant"} <= set(hook.answer("GET", "/echo")["headers"])
+    assert {"accept-language", "x-tenant"} <= set(hook.request_json("GET", "/echo")["headers"])
     # The caller may take one out.
-    assert "x-tenant" not in hook.answer("GET", "/echo", headers={"X-Tenant": None})["headers"]
+    assert "x-tenant" not in hook.request_json("GET", "/echo", headers={"X-Tenant": None})["headers"]
     assert sandbox.log("generic", "api")[0]["headers"]["accept-language"] == "fi"
 
 
@@ -201,7 +201,8 @@ def test_headers_of_the_connection(connections: SandboxConnections, sandbox: Run
         ({"paging": "cursor", "paging_options": {"size": "many", "size_param": "limit"}}, "paging_options"),
         ({"paging": "page_index", "paging_options": {"offset": "perhaps"}}, "paging_options"),
         ({"paging": "relay", "paging_options": {}}, "paging_options"),
-        ({"limit": "some"}, "limit"),
+        ({"until": "2026-01-01"}, "until_param"),
+        ({"until": "2026-01-01", "until_param": "to"}, "changed_field"),
     ],
 )
 def test_arguments_are_named(

@@ -40,7 +40,7 @@ def versioned(connections: SandboxConnections, version: str) -> OPCorporateHook:
 def test_accounts(hook: OPCorporateHook, sandbox: RunningSandbox) -> None:
     accounts = list(hook.accounts())
     assert len(accounts) == 4 == sandbox.stats("op")["unique_records_served"]
-    assert len(list(hook.accounts(limit=2))) == 2
+    assert len(list(hook.accounts().limit(2))) == 2
     for account in accounts:
         # A slash and a plus sign in it are part of the name.
         assert set("/+") < set(account["surrogateId"])
@@ -107,7 +107,7 @@ def test_since_and_until(connections: SandboxConnections, version: str) -> None:
 def test_pages_come_when_they_are_read_and_one_ahead(hook: OPCorporateHook, sandbox: RunningSandbox) -> None:
     account = smallest(hook)
     asked = sandbox.stats("op")["api_requests"]
-    (only,) = hook.transactions(account, limit=1)
+    (only,) = hook.transactions(account).limit(1)
     assert sandbox.stats("op")["api_requests"] == asked + 1
     transactions = hook.transactions(account)
     assert sandbox.stats("op")["api_requests"] == asked + 1

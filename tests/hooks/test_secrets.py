@@ -54,13 +54,13 @@ CASES: dict[str, tuple[type[FinauthHook[Any]], Callable[[Any], Any], dict[str, A
     "opcorporate_encrypted": (OPCorporateHook, lambda hook: hook.accounts(), {}),
     "landax_default": (LandaxHook, lambda hook: hook.entities("Projects", page_size=50), {}),
     "landax_basic": (LandaxHook, lambda hook: hook.entities("Projects", page_size=50), {}),
-    "tradevest_connect": (TradevestHook, lambda hook: hook.transactions(page_size=5, limit=9), {}),
+    "tradevest_connect": (TradevestHook, lambda hook: hook.transactions(page_size=5).limit(9), {}),
     "luca_default": (LucaHook, lambda hook: hook.nodes(CUSTOMERS, "saleCustomers"), {}),
     "luca_oauth": (LucaHook, lambda hook: hook.companies(), {}),
     "luca_oauth21": (LucaHook, lambda hook: hook.companies(), {}),
     "oauth2api_default": (
         OAuth2ApiHook,
-        lambda hook: hook.records("/items", paging="cursor", limit=150),
+        lambda hook: hook.records("/items", paging="cursor").limit(150),
         PASSWORD_GRANT,
     ),
 }

@@ -49,7 +49,7 @@ def test_transactions_are_those_that_were_served(
 
 
 def test_amounts_stay_as_the_vendor_wrote_them(hook: TradevestHook) -> None:
-    rows = list(hook.transactions(limit=99))
+    rows = list(hook.transactions().limit(99))
     details = [row["digitalTradingTransaction"] for row in rows if row["digitalTradingTransaction"]]
     assert len(details) == 33
     for detail in details:
@@ -62,7 +62,7 @@ def test_amounts_stay_as_the_vendor_wrote_them(hook: TradevestHook) -> None:
 
 @pytest.mark.parametrize("conn_id", ["tradevest_default", "tradevest_connect"])
 def test_both_token_endpoints(connections: SandboxConnections, sandbox: RunningSandbox, conn_id: str) -> None:
-    assert len(list(TradevestHook(conn_id).transactions(limit=1))) == 1
+    assert len(list(TradevestHook(conn_id).transactions().limit(1))) == 1
     (token,) = sandbox.log("tradevest", "token")
     assert ("scope" in token["body_members"]) == (conn_id == "tradevest_connect")
     assert token["path"].endswith("/connect/token" if conn_id == "tradevest_connect" else "/oauth2/token")
@@ -74,7 +74,7 @@ def test_changelog_oldest_first_within_its_dates(hook: TradevestHook, sandbox: R
     moments = [row["createdOn"] for row in everything]
     assert moments == sorted(moments)
     since, until = moments[301], moments[1203]
-    wanted = [row["entryId"] for row in everything if since <= row["createdOn"] <= until]
+    wanted = [row["entryId"] for row in everything if since <= row["createdOn"] < until]
     assert ids(hook.changelog("roles", since=since, until=until), "entryId") == wanted
     assert (
         ids(hook.changelog("roles", since=since, until="", page_size=1000), "entryId")[-1]
@@ -113,12 +113,12 @@ def test_products_and_orders(hook: TradevestHook, ours: str) -> None:
     products = list(hook.customer_products(ours))
     assert [product["productCode"] for product in products] == ["WALLET", "BALANCE_ACCOUNT"]
     assert isinstance(products[1]["accountData"]["availableBalance"], Decimal)
-    assert list(hook.customer_products(ours, limit=1)) == products[:1]
+    assert list(hook.customer_products(ours).limit(1)) == products[:1]
     wallet = products[0]["customerProductId"]
     orders = list(hook.orders(wallet, page_size=20))
     assert len(set(ids(orders, "orderId"))) == len(orders) > 40
     since, until = orders[10]["createdOn"], orders[30]["createdOn"]
-    wanted = [row for row in orders if since <= row["createdOn"] <= until]
+    wanted = [row for row in orders if since <= row["createdOn"] < until]
     assert list(hook.orders(wallet, since=since, until=until)) == wanted
     assert list(hook.orders(wallet, external_id=orders[7]["externalId"])) == [orders[7]]
 
@@ -132,7 +132,7 @@ def test_nothing_is_asked_before_it_is_read(hook: TradevestHook, sandbox: Runnin
 
 
 def test_limit(hook: TradevestHook, sandbox: RunningSandbox) -> None:
-    assert len(list(hook.transactions(page_size=10, limit=25))) == 25
+    assert len(list(hook.transactions(page_size=10).limit(25))) == 25
     assert sandbox.stats("tradevest")["api_requests"] == 3
 
 
@@ -140,12 +140,11 @@ def test_requestor_of_each_list(hook: TradevestHook, sandbox: RunningSandbox, ou
     """The connection's, another, or none, call by call."""
     wallet = next(hook.customer_products(ours))["customerProductId"]
     lists: list[Any] = [
-        lambda **who: hook.transactions(limit=1, **who),
-        lambda **who: hook.changelog("roles", limit=1, **who),
-        lambda **who: hook.entities(limit=1, **who),
-        lambda **who: hook.customer_products(ours, limit=1, **who),
-        lambda **who: hook.orders(wallet, limit=1, **who),
-        lambda **who: hook.records("/prices", limit=1, **who),
+        lambda **who: hook.transactions(**who).limit(1),
+        lambda **who: hook.changelog("roles", **who).limit(1),
+        lambda **who: hook.entities(**who).limit(1),
+        lambda **who: hook.customer_products(ours, **who).limit(1),
+        lambda **who: hook.orders(wallet, **who).limit(1),
     ]
     for begin in lists:
         asked = len(requestors(sandbox))
@@ -157,12 +156,14 @@ def test_requestor_of_each_list(hook: TradevestHook, sandbox: RunningSandbox, ou
 def test_requestor_of_requests(hook: TradevestHook, sandbox: RunningSandbox, ours: str) -> None:
     path = "/entities/identification-verifications"
     hook.request("GET", path)
-    hook.request("GET", path, requestor_id=ANOTHER)
+    hook.request("GET", path, headers={"Requestor-ID": ANOTHER})
     with pytest.raises(ApiError, match="Requestor-ID"):
-        hook.request("GET", path, requestor_id="")
+        hook.request("GET", path, headers={"Requestor-ID": ""})
     hook.request("POST", "/transfers", json={"externalId": "t-1"})
-    hook.request("POST", "/transfers", json={"externalId": "t-2"}, requestor_id=ANOTHER)
-    assert requestors(sandbox) == [ours, ANOTHER, None, ours, ANOTHER]
+    hook.request("POST", "/transfers", json={"externalId": "t-2"}, headers={"Requestor-ID": ANOTHER})
+    for who in (ANOTHER, ""):
+        assert len(list(hook.records("/prices", headers={"Requestor-ID": who}).limit(1))) == 1
+    assert requestors(sandbox) == [ours, ANOTHER, None, ours, ANOTHER, ANOTHER, None]
 
 
 def test_a_command_without_requestor_is_not_sent(
@@ -179,12 +180,12 @@ def test_a_command_without_requestor_is_not_sent(
             hook.get_conn().request(method, hook.client.url(path), json={})
     assert sandbox.stats("tradevest")["api_requests"] == 0
     # A read needs none.
-    assert len(list(hook.transactions(limit=1))) == 1
+    assert len(list(hook.transactions().limit(1))) == 1
 
 
 def test_exempt_commands_carry_none(hook: TradevestHook, sandbox: RunningSandbox) -> None:
     for path in ("natural-persons", "natural-persons/wizards", "legal-entities", "legal-entities/prepare"):
-        assert hook.answer("POST", f"/entities/{path}", json={"name": "Neu"})["status"] == "RECEIVED"
+        assert hook.request_json("POST", f"/entities/{path}", json={"name": "Neu"})["status"] == "RECEIVED"
     assert requestors(sandbox) == [None] * 4
 
 

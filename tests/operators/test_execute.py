@@ -20,9 +20,9 @@ from airflow_provider_finauth.operators.luca import (
 )
 from airflow_provider_finauth.operators.oauth2api import OAuth2ApiRecordsOperator, OAuth2ApiRequestOperator
 from airflow_provider_finauth.operators.opcorporate import (
-    OPAccountsOperator,
+    OPCorporateAccountsOperator,
     OPCorporateRequestOperator,
-    OPTransactionsOperator,
+    OPCorporateTransactionsOperator,
 )
 from airflow_provider_finauth.operators.talenom import (
     TalenomAccountingPeriodsOperator,
@@ -52,7 +52,7 @@ CONTEXT: Any = {
     "ti": SimpleNamespace(dag_id="the_dag", task_id="the_task", run_id="manual__2026", map_index=-1)
 }
 ORGANIZATION = 14224
-YEAR = {"since": "2024-01-01", "until": "2024-12-31"}
+YEAR = {"since": "2024-01-01", "until": "2025-01-01"}
 
 # Operator, arguments, what it is called in the manifest, how many records.
 PULLS: dict[str, tuple[type[Any], dict[str, Any], tuple[str, str], int]] = {
@@ -103,7 +103,7 @@ PULLS: dict[str, tuple[type[Any], dict[str, Any], tuple[str, str], int]] = {
         ("talenom", "sales_invoices"),
         67,
     ),
-    "OPAccounts": (OPAccountsOperator, {}, ("opcorporate", "accounts"), 4),
+    "OPCorporateAccounts": (OPCorporateAccountsOperator, {}, ("opcorporate", "accounts"), 4),
     "LandaxEntities": (
         LandaxEntitiesOperator,
         {
@@ -130,12 +130,12 @@ PULLS: dict[str, tuple[type[Any], dict[str, Any], tuple[str, str], int]] = {
         {
             "kind": "roles",
             "since": "2026-01-01",
-            "until": "2026-01-31T23:59:59Z",
+            "until": "2026-02-01",
             "page_size": 20,
             "requestor_id": "another",
         },
         ("tradevest", "roles_changelog"),
-        66,
+        68,
     ),
     "LucaNodes": (
         LucaNodesOperator,
@@ -147,7 +147,7 @@ PULLS: dict[str, tuple[type[Any], dict[str, Any], tuple[str, str], int]] = {
         OAuth2ApiRecordsOperator,
         {
             "path": "/offsets",
-            "query_params": {},
+            "query": {},
             "paging": "limit_offset",
             "paging_options": {"size": "1000"},
             "records_path": "items",
@@ -185,7 +185,7 @@ def test_records_or_a_manifest(
     assert json.loads(json.dumps(records)) == records
 
     target = tmp_path / "records.jsonl"
-    manifest = run(operator, **arguments, output=str(target))
+    manifest = run(operator, **arguments, destination=str(target))
     assert (manifest["api"], manifest["resource"]) == described
     assert (manifest["records"], manifest["uri"], manifest["format"]) == (count, target.as_uri(), "jsonl")
     assert manifest["bytes"] == target.stat().st_size
@@ -202,9 +202,11 @@ def test_transactions_of_an_account(
 ) -> None:
     account = list(OPCorporateHook().accounts())[-1]["surrogateId"]
     arguments = {"surrogate_id": account, "since": "2026-06-01", "until": "2026-07-01T00:00:00+00:00"}
-    records = run(OPTransactionsOperator, **arguments)
+    records = run(OPCorporateTransactionsOperator, **arguments)
     assert {record["bookingDate"][:7] for record in records} == {"2026-06"}
-    manifest = run(OPTransactionsOperator, **arguments, output=f"{tmp_path}/", output_format="jsonl.gz")
+    manifest = run(
+        OPCorporateTransactionsOperator, **arguments, destination=f"{tmp_path}/", format="jsonl.gz"
+    )
     assert manifest["uri"].endswith("/the_dag/the_task/manual__2026/-1.jsonl.gz")
     assert list(read_records(manifest)) == records
 
@@ -247,7 +249,7 @@ REQUESTS: dict[str, tuple[type[Any], dict[str, Any], Callable[[Any], Any]]] = {
         TalenomRequestOperator,
         {
             "path": "/fi/general-ledger/v1/chart-of-accounts/used-accounts/14222",
-            "query_params": {"fromDate": "2024-01-01", "toDate": "2024-12-31"},
+            "query": {"fromDate": "2024-01-01", "toDate": "2024-12-31"},
         },
         lambda answer: len(answer) == 11,
     ),
@@ -263,7 +265,12 @@ REQUESTS: dict[str, tuple[type[Any], dict[str, Any], Callable[[Any], Any]]] = {
     ),
     "tradevest": (
         TradevestRequestOperator,
-        {"path": "/transfers", "method": "POST", "json": {"externalId": "t-1"}, "requestor_id": "another"},
+        {
+            "path": "/transfers",
+            "method": "POST",
+            "json": {"externalId": "t-1"},
+            "headers": {"Requestor-ID": "another"},
+        },
         lambda answer: answer["externalId"] == "t-1",
     ),
     "luca": (
@@ -302,7 +309,7 @@ def test_any_request_ends_the_task_where_it_is_forbidden(
 
 def test_answers_of_other_kinds(connections: SandboxConnections) -> None:
     assert run(TradevestRequestOperator, path="/webhooks/7", method="DELETE") is None
-    content = {"path": "/api/v32/Documents/GetContent", "query_params": {"documentid": 1}}
+    content = {"path": "/api/v32/Documents/GetContent", "query": {"documentid": 1}}
     # Not ready yet: 202 and nothing.
     assert [run(LandaxRequestOperator, **content) for _ in range(2)] == [None, None]
     assert run(LandaxRequestOperator, **content).startswith("%PDF")
@@ -343,8 +350,8 @@ def test_every_landing_option_arrives(connections: SandboxConnections, tmp_path:
         LandaxEntitiesOperator,
         entity_set="Incidents",
         since="2026-10-01",
-        output=f"{tmp_path}/incidents",
-        output_format="csv.gz",
+        destination=f"{tmp_path}/incidents",
+        format="csv.gz",
         max_records_per_file="100",
         partition_by="ChangedDateTime",
         nested="json",
@@ -369,7 +376,7 @@ def test_an_incremental_operator(
         "since": "2026-10-01",
         "incremental": "nightly",
         "overlap": "2d",
-        "output": f"{tmp_path}/",
+        "destination": f"{tmp_path}/",
     }
     manifest = run(TradevestChangelogOperator, **arguments)
     (value,) = [value for name, value in variables.values.items() if "nightly" in name]
@@ -390,8 +397,33 @@ def test_outlets_are_told(connections: SandboxConnections, tmp_path: Path) -> No
     records = LandaxEntitiesOperator(**arguments).execute(context)
     assert len(records) == 24
     assert event.extra == {}, "what went to XCom is nowhere to be read"
-    manifest = LandaxEntitiesOperator(**arguments, output=f"{tmp_path}/a.jsonl").execute(context)
+    manifest = LandaxEntitiesOperator(**arguments, destination=f"{tmp_path}/a.jsonl").execute(context)
     assert event.extra == manifest
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("format", "jsonl"),
+        ("max_records_per_file", 5),
+        ("partition_by", "date"),
+        ("nested", "struct"),
+        ("resumable", True),
+    ],
+)
+def test_what_needs_a_destination_is_named(
+    connections: SandboxConnections, sandbox: RunningSandbox, argument: str, value: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match="but 'destination' is not") as caught:
+        run(LandaxEntitiesOperator, entity_set="Departments", **{argument: value})
+    assert caught.value.field == argument
+    assert isinstance(caught.value, AirflowFailException)
+    assert sandbox.stats("landax")["token_requests"] == 0
+
+
+def test_strings_of_templates_that_say_nothing_of_files(connections: SandboxConnections) -> None:
+    nothing = {"format": "", "max_records_per_file": "", "partition_by": None, "resumable": "False"}
+    assert len(run(LandaxEntitiesOperator, entity_set="Departments", **nothing)) == 24
 
 
 # Limits.
@@ -419,12 +451,13 @@ def test_what_does_not_fit_into_xcom(
     if fits:
         assert len(run(TalenomAccountingPeriodsOperator, **arguments)) == 6
         return
-    with pytest.raises(ResultTooLargeError, match=rf"Set 'output'.*{option.lower()}") as caught:
+    with pytest.raises(ResultTooLargeError, match=rf"Set 'destination'.*{option.lower()}") as caught:
         run(TalenomAccountingPeriodsOperator, **arguments)
     assert isinstance(caught.value, AirflowFailException)
     # A file takes it.
     assert (
-        run(TalenomAccountingPeriodsOperator, **arguments, output=str(tmp_path / "a.jsonl"))["records"] == 6
+        run(TalenomAccountingPeriodsOperator, **arguments, destination=str(tmp_path / "a.jsonl"))["records"]
+        == 6
     )
 
 
@@ -454,9 +487,9 @@ def test_a_limit_stops_asking_before_xcom_is_full(
 def test_a_target_is_looked_at_before_anything_is_asked(
     connections: SandboxConnections, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
-    for output in (str(tmp_path / "a.xlsx"), "nowhere://bucket/a.jsonl"):
+    for destination in (str(tmp_path / "a.xlsx"), "nowhere://bucket/a.jsonl"):
         with pytest.raises(ConfigurationError) as caught:
-            run(TalenomAccountingPeriodsOperator, organization_number=ORGANIZATION, output=output)
+            run(TalenomAccountingPeriodsOperator, organization_number=ORGANIZATION, destination=destination)
         assert isinstance(caught.value, AirflowFailException)
     assert sandbox.stats("talenom")["token_requests"] == 0
 
@@ -465,7 +498,7 @@ def test_a_failed_pull_leaves_no_file(
     connections: SandboxConnections, sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     target = tmp_path / "a.jsonl"
-    arguments = {"organization_number": 14222, "page_size": 2, "output": str(target)}
+    arguments = {"organization_number": 14222, "page_size": 2, "destination": str(target)}
     run(TalenomAccountingPeriodsOperator, **arguments)
     before = target.read_bytes()
     sandbox.faults("talenom", "status", status=404, skip=2)
@@ -487,5 +520,5 @@ def test_lists_may_be_left_open(connections: SandboxConnections, name: str) -> N
 
 @pytest.mark.parametrize("entity_set", [None, 5])
 def test_an_entity_set_that_is_no_text_is_refused(connections: SandboxConnections, entity_set: Any) -> None:
-    with pytest.raises(ConfigurationError, match="must be a name like Incidents"):
+    with pytest.raises(ConfigurationError, match="Argument 'entity_set' must be a"):
         LandaxEntitiesOperator(task_id="t", entity_set=entity_set).execute(CONTEXT)

@@ -57,7 +57,7 @@ def operators():
             query="customers.graphql",
             connection_path="saleCustomers",
             page_size="{{ 10 * 10 }}",
-            output="{{ var.value.get('folder', '') }}" + os.environ["AIRFLOW_HOME"] + "/landed/",
+            destination="{{ var.value.get('folder', '') }}" + os.environ["AIRFLOW_HOME"] + "/landed/",
         ),
         TalenomVouchersOperator(
             task_id="vouchers",
@@ -84,7 +84,7 @@ def operators():
             task_id="incremental",
             incremental="{{ 'night' ~ 'ly' }}",
             overlap="{{ 12 * 2 }}h",
-            output=os.environ["AIRFLOW_HOME"] + "/landed/",
+            destination=os.environ["AIRFLOW_HOME"] + "/landed/",
         ).expand(organization_number=[14223, 14224]),
     ]
 

@@ -37,8 +37,8 @@ def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str])
     return lambda: caplog.text + capsys.readouterr().out
 
 
-def refresh(conn_ids: Any = WELL, at_least: Any = timedelta(minutes=30)) -> list[dict[str, Any]]:
-    operator = RefreshTokensOperator(task_id="refresh", conn_ids=conn_ids, at_least=at_least)
+def refresh(conn_ids: Any = WELL, valid_for: Any = timedelta(minutes=30)) -> list[dict[str, Any]]:
+    operator = RefreshTokensOperator(task_id="refresh", conn_ids=conn_ids, valid_for=valid_for)
     found: list[dict[str, Any]] = operator.execute({})
     return found
 
@@ -63,10 +63,10 @@ def test_leaves_what_lasts(sandbox: RunningSandbox, connections: SandboxConnecti
     assert sandbox.stats("talenom")["token_requests"] == 1
 
 
-@pytest.mark.parametrize("at_least", [7200, "7200", 7200.5, timedelta(hours=2)])
-def test_renews_what_does_not(connections: SandboxConnections, at_least: Any) -> None:
+@pytest.mark.parametrize("valid_for", [7200, "7200", 7200.5, timedelta(hours=2)])
+def test_renews_what_does_not(connections: SandboxConnections, valid_for: Any) -> None:
     TalenomHook().get_token()
-    (entry,) = refresh("talenom_default", at_least)
+    (entry,) = refresh("talenom_default", valid_for)
     assert (entry["generation"], entry["refreshed"]) == (2, True)
     assert TalenomHook().get_token().generation == 2
 
@@ -157,19 +157,19 @@ class TestFailures:
         assert not isinstance(caught.value, AirflowFailException)
 
     @pytest.mark.parametrize(
-        ("conn_ids", "at_least", "field"),
+        ("conn_ids", "valid_for", "field"),
         [
             ([], 60, "conn_ids"),
             (" , ", 60, "conn_ids"),
-            (WELL, 0, "at_least"),
-            (WELL, "soon", "at_least"),
-            (WELL, timedelta(seconds=-1), "at_least"),
-            (WELL, float("nan"), "at_least"),
-            (WELL, None, "at_least"),
+            (WELL, 0, "valid_for"),
+            (WELL, "soon", "valid_for"),
+            (WELL, timedelta(seconds=-1), "valid_for"),
+            (WELL, float("nan"), "valid_for"),
+            (WELL, None, "valid_for"),
         ],
     )
-    def test_arguments_are_named(self, conn_ids: Any, at_least: Any, field: str) -> None:
+    def test_arguments_are_named(self, conn_ids: Any, valid_for: Any, field: str) -> None:
         with pytest.raises(ConfigurationError, match=f"'{field}'") as caught:
-            refresh(conn_ids, at_least)
+            refresh(conn_ids, valid_for)
         assert caught.value.field == field
         assert isinstance(caught.value, AirflowFailException)

@@ -15,7 +15,7 @@ from airflow_provider_finauth import runtime
 from airflow_provider_finauth.client.paging.base import Page
 from airflow_provider_finauth.client.paging.rows import Rows
 from airflow_provider_finauth.exceptions import ConfigurationError, ResultTooLargeError
-from airflow_provider_finauth.runtime.landing import land, read_records
+from airflow_provider_finauth.runtime.landing import collect_pages, read_records, write_pages
 from tests.runtime.conftest import Bucket, names
 
 RUN = "scheduled__2026-01-01T00:00:00+00:00"
@@ -43,36 +43,27 @@ def context(map_index: int | None = -1, run_id: str = RUN) -> dict[str, Any]:
     return {"ti": SimpleNamespace(dag_id="d", task_id="group.t", run_id=run_id, map_index=map_index)}
 
 
-def put(output: Any, sizes: tuple[int, ...] = (2,), **more: Any) -> dict[str, Any]:
-    manifest = land(pages(*sizes), output=output, api="talenom", resource="vouchers", **more)
+def put(destination: Any, sizes: tuple[int, ...] = (2,), **more: Any) -> dict[str, Any]:
+    manifest = write_pages(pages(*sizes), destination=destination, api="talenom", resource="vouchers", **more)
     assert isinstance(manifest, dict)
     return manifest
 
 
 class TestXCom:
     def test_records(self) -> None:
-        assert land(pages(1, 1), api="a", resource="r") == [
+        assert collect_pages(pages(1, 1)) == [
             {"id": 0, "sum": "0.10"},
             {"id": 1, "sum": "0.10"},
         ]
 
     def test_limits_are_configured(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW__FINAUTH__MAX_XCOM_RECORDS", "3")
-        assert len(land(pages(3), api="a", resource="r")) == 3
-        with pytest.raises(ResultTooLargeError, match="'output'"):
-            land(pages(2, 2), api="a", resource="r")
+        assert len(collect_pages(pages(3))) == 3
+        with pytest.raises(ResultTooLargeError, match="'destination'"):
+            collect_pages(pages(2, 2))
         monkeypatch.setenv("AIRFLOW__FINAUTH__MAX_XCOM_BYTES", "10")
         with pytest.raises(ResultTooLargeError, match="10 bytes"):
-            land(pages(1), api="a", resource="r")
-
-    @pytest.mark.parametrize(
-        ("argument", "value"),
-        [("output_format", "jsonl"), ("max_records_per_file", 5), ("partition_by", "date")],
-    )
-    def test_what_needs_an_output_is_named(self, argument: str, value: Any) -> None:
-        with pytest.raises(ConfigurationError, match="but 'output' is not") as caught:
-            land(unasked(), api="a", resource="r", **{argument: value})
-        assert caught.value.field == argument
+            collect_pages(pages(1))
 
 
 class TestManifest:
@@ -125,9 +116,9 @@ class TestOrder:
             events.append(name)
             return value
 
-        manifest = land(
+        manifest = write_pages(
             pull(),
-            output=tmp_path / "a.jsonl",
+            destination=tmp_path / "a.jsonl",
             api="a",
             resource="r",
             checks=lambda: asked("checks", {"total": 2}),
@@ -141,7 +132,9 @@ class TestOrder:
     def test_a_pull_that_breaks_is_not_committed(self, tmp_path: Path) -> None:
         told: list[dict[str, Any]] = []
         with pytest.raises(RuntimeError, match="broke"):
-            land(broken(), output=tmp_path / "a.jsonl", api="a", resource="r", committed=told.append)
+            write_pages(
+                broken(), destination=tmp_path / "a.jsonl", api="a", resource="r", committed=told.append
+            )
         assert told == []
 
 
@@ -163,7 +156,7 @@ class TestReadRecords:
         assert gzip.decompress(bucket.read("a.jsonl.gz")).count(b"\n") == 5
 
     def test_format_without_a_telling_suffix(self, tmp_path: Path) -> None:
-        manifest = put(tmp_path / "a.json", output_format="jsonl.gz")
+        manifest = put(tmp_path / "a.json", format="jsonl.gz")
         assert len(list(read_records(manifest))) == 2
 
     def test_streams_and_closes(self, tmp_path: Path) -> None:
@@ -177,25 +170,24 @@ class TestReadRecords:
 
     def test_exported(self) -> None:
         assert runtime.read_records is read_records
-        assert runtime.land is land
 
 
 class TestWholeOrNotAtAll:
     @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
     def test_local(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(RuntimeError, match="broke"):
-            land(broken(), output=tmp_path / name, api="a", resource="r")
+            write_pages(broken(), destination=tmp_path / name, api="a", resource="r")
         assert names(tmp_path) == []
         put(tmp_path / name)
         before = (tmp_path / name).read_bytes()
         with pytest.raises(RuntimeError, match="broke"):
-            land(broken(), output=tmp_path / name, api="a", resource="r")
+            write_pages(broken(), destination=tmp_path / name, api="a", resource="r")
         assert names(tmp_path) == [name]
         assert (tmp_path / name).read_bytes() == before
 
     def test_object_store(self, bucket: Bucket) -> None:
         with pytest.raises(RuntimeError, match="broke"):
-            land(broken(), output="s3://bucket/a.jsonl", api="a", resource="r")
+            write_pages(broken(), destination="s3://bucket/a.jsonl", api="a", resource="r")
         assert bucket.objects() == []
 
     def test_running_again_replaces_byte_by_byte(self, tmp_path: Path) -> None:
@@ -207,17 +199,18 @@ class TestWholeOrNotAtAll:
 
 class TestBeforeThePull:
     @pytest.mark.parametrize(
-        "output", ["gs://bucket/a.jsonl", "/tmp/a.xml", "s3://bucket", "file://host/a.jsonl", "/tmp/folder/"]
+        "destination",
+        ["gs://bucket/a.jsonl", "/tmp/a.xml", "s3://bucket", "file://host/a.jsonl", "/tmp/folder/"],
     )
-    def test_a_target_that_cannot_be_used(self, output: str) -> None:
+    def test_a_target_that_cannot_be_used(self, destination: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
-            land(unasked(), output=output, api="a", resource="r")
-        assert caught.value.field == "output"
+            write_pages(unasked(), destination=destination, api="a", resource="r")
+        assert caught.value.field == "destination"
 
 
 class TestFolder:
     @pytest.mark.parametrize(
-        ("map_index", "output_format", "name"),
+        ("map_index", "format", "name"),
         [
             (-1, None, "-1.jsonl"),
             (None, None, "-1.jsonl"),
@@ -226,9 +219,9 @@ class TestFolder:
         ],
     )
     def test_gets_the_tasks_own_name(
-        self, bucket: Bucket, map_index: int | None, output_format: str | None, name: str
+        self, bucket: Bucket, map_index: int | None, format: str | None, name: str
     ) -> None:
-        manifest = put("s3://bucket/x/", context=context(map_index), output_format=output_format)
+        manifest = put("s3://bucket/x/", context=context(map_index), format=format)
         assert manifest["uri"] == f"s3://bucket/x/d/group.t/{SAFE_RUN}/{name}"
         assert bucket.objects() == [f"x/d/group.t/{SAFE_RUN}/{name}"]
 
@@ -256,48 +249,48 @@ class TestFolder:
 
 class TestMappedTasks:
     @pytest.fixture(params=["local", "object store"])
-    def output(self, request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket) -> str:
+    def destination(self, request: pytest.FixtureRequest, tmp_path: Path, bucket: Bucket) -> str:
         return "s3://bucket/a.jsonl" if request.param == "object store" else str(tmp_path / "a.jsonl")
 
     @pytest.fixture
-    def note(self, output: str, tmp_path: Path, bucket: Bucket) -> Path:
-        folder = bucket.folder if output.startswith("s3://") else tmp_path
+    def note(self, destination: str, tmp_path: Path, bucket: Bucket) -> Path:
+        folder = bucket.folder if destination.startswith("s3://") else tmp_path
         return folder / ".a.jsonl.writer"
 
-    def test_another_index_of_the_run_is_refused_before_its_pull(self, output: str) -> None:
-        manifest = put(output, context=context(0))
+    def test_another_index_of_the_run_is_refused_before_its_pull(self, destination: str) -> None:
+        manifest = put(destination, context=context(0))
         with pytest.raises(ConfigurationError, match="map index 0 .* this is map index 1") as caught:
-            land(unasked(), output=output, api="a", resource="r", context=context(1))
-        assert caught.value.field == "output"
+            write_pages(unasked(), destination=destination, api="a", resource="r", context=context(1))
+        assert caught.value.field == "destination"
         assert len(list(read_records(manifest))) == 2
 
-    def test_the_same_index_may_try_again(self, output: str) -> None:
-        put(output, context=context(0))
-        assert put(output, (3,), context=context(0))["records"] == 3
+    def test_the_same_index_may_try_again(self, destination: str) -> None:
+        put(destination, context=context(0))
+        assert put(destination, (3,), context=context(0))["records"] == 3
 
-    def test_another_run_may_write(self, output: str) -> None:
-        put(output, context=context(0))
-        put(output, context=context(1, "manual__2"))
+    def test_another_run_may_write(self, destination: str) -> None:
+        put(destination, context=context(0))
+        put(destination, context=context(1, "manual__2"))
         with pytest.raises(ConfigurationError, match="map index 1"):
-            put(output, context=context(0, "manual__2"))
+            put(destination, context=context(0, "manual__2"))
 
-    def test_of_two_that_begin_together_one_lands(self, output: str, note: Path) -> None:
+    def test_of_two_that_begin_together_one_lands(self, destination: str, note: Path) -> None:
         landed = []
 
         def pull() -> Iterator[Page]:
             # The other one looks before our note is there, and writes its own after it.
             note.unlink()
-            landed.append(put(output, (3,), context=context(1)))
+            landed.append(put(destination, (3,), context=context(1)))
             yield from pages(2)
 
         with pytest.raises(ConfigurationError, match="map index 1 .* this is map index 0"):
-            land(pull(), output=output, api="a", resource="r", context=context(0))
+            write_pages(pull(), destination=destination, api="a", resource="r", context=context(0))
         assert len(list(read_records(landed[0]))) == 3
 
-    def test_a_damaged_note_hinders_nobody(self, output: str, note: Path) -> None:
-        put(output, context=context(0))
+    def test_a_damaged_note_hinders_nobody(self, destination: str, note: Path) -> None:
+        put(destination, context=context(0))
         note.write_bytes(b"{")
-        assert put(output, context=context(1))["records"] == 2
+        assert put(destination, context=context(1))["records"] == 2
 
     def test_different_targets_are_no_conflict(self, tmp_path: Path) -> None:
         for index in range(3):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_finauth.runtime.landing import land, read_records
+from airflow_provider_finauth.runtime.landing import read_records, write_pages
 from tests.airflow_environment import environment_of
 from tests.runtime.test_landing import context, pages
 
@@ -25,7 +25,7 @@ import json, sys, threading, time
 from types import SimpleNamespace
 from airflow_provider_finauth.client.paging.base import Page
 from airflow_provider_finauth.client.paging.rows import Rows
-from airflow_provider_finauth.runtime.landing import land
+from airflow_provider_finauth.runtime.landing import write_pages
 
 def pages():
     for number in range(1, 15):
@@ -37,7 +37,7 @@ ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
 threads = []
 for arguments in json.loads(sys.argv[1]):
     options = {"api": "a", "resource": "r", "context": {"ti": ti}, **arguments}
-    threads.append(threading.Thread(target=land, args=[pages()], kwargs=options))
+    threads.append(threading.Thread(target=write_pages, args=[pages()], kwargs=options))
     threads[-1].start()
 for thread in threads:
     thread.join()
@@ -86,20 +86,20 @@ def killed_while_writing(tmp_path: Path) -> Iterator[Killed]:
 @pytest.mark.parametrize("shape", [{}, {"max_records_per_file": 2000}], ids=["one file", "a set"])
 def test_on_this_machine(tmp_path: Path, killed_while_writing: Killed, shape: dict[str, Any]) -> None:
     folder = tmp_path / "out"
-    output = str(folder / "x.jsonl")
-    old = land(pages(3), output=output, api="a", resource="r", context=context())
+    destination = str(folder / "x.jsonl")
+    old = write_pages(pages(3), destination=destination, api="a", resource="r", context=context())
 
     def staged() -> bool:
         return sum(file.stat().st_size for file in folder.glob(".x.jsonl.*.part")) > 5_000_000
 
-    killed_while_writing({"output": output, **shape}, staged=staged)
+    killed_while_writing({"destination": destination, **shape}, staged=staged)
     # Hidden files beside it, and the old file as it was.
     left = sorted(file.name for file in folder.iterdir())
     assert left.pop() == "x.jsonl"
     assert all(name.startswith(".x.jsonl.") and name.endswith(".part") for name in left)
     assert isinstance(old, dict)
     assert len(list(read_records(old))) == 3
-    new = land(pages(4), output=output, api="a", resource="r", context=context())
+    new = write_pages(pages(4), destination=destination, api="a", resource="r", context=context())
     assert isinstance(new, dict)
     assert len(list(read_records(new))) == 4
 
@@ -107,14 +107,14 @@ def test_on_this_machine(tmp_path: Path, killed_while_writing: Killed, shape: di
 def test_in_s3(killed_while_writing: Killed, s3_bucket: S3Bucket) -> None:
     one, many = s3_bucket.address("one.jsonl"), s3_bucket.address("set.jsonl")
     killed_while_writing(
-        {"output": one},
-        {"output": many, "max_records_per_file": 6000},
+        {"destination": one},
+        {"destination": many, "max_records_per_file": 6000},
         staged=lambda: s3_bucket.staged("one.jsonl") > 0 and s3_bucket.staged("set-00001.jsonl") > 0,
     )
     assert s3_bucket.objects() == []
     # Invisible, until a lifecycle rule ends them.
     assert {"one.jsonl", "set-00001.jsonl"} <= set(s3_bucket.uploads())
-    new = land(pages(4), output=one, api="a", resource="r", context=context())
+    new = write_pages(pages(4), destination=one, api="a", resource="r", context=context())
     assert isinstance(new, dict)
     assert len(list(read_records(new))) == 4
     assert s3_bucket.objects() == ["one.jsonl"]

@@ -13,7 +13,7 @@ from airflow_provider_finauth.client.paging.base import Page
 from airflow_provider_finauth.client.paging.rows import Rows
 from airflow_provider_finauth.exceptions import ConfigurationError, StorageError
 from airflow_provider_finauth.runtime import places
-from airflow_provider_finauth.runtime.landing import land, read_records
+from airflow_provider_finauth.runtime.landing import read_records, write_pages
 from airflow_provider_finauth.runtime.names import name_within
 from airflow_provider_finauth.runtime.places import Place
 from airflow_provider_finauth.runtime.storage import file_at
@@ -68,7 +68,9 @@ def dated(*days: str, broken: bool = False) -> Iterator[Page]:
 
 
 def put(store: Store, *days: str, broken: bool = False, name: str = "x.jsonl", **more: Any) -> dict[str, Any]:
-    landed = land(dated(*days, broken=broken), output=store.address(name), api="a", resource="r", **more)
+    landed = write_pages(
+        dated(*days, broken=broken), destination=store.address(name), api="a", resource="r", **more
+    )
     assert isinstance(landed, dict)
     return landed
 
@@ -105,16 +107,16 @@ class TestNumbered:
         assert [store.read(name) for name in names] == before
 
     @pytest.mark.parametrize(
-        ("name", "output_format", "first"),
+        ("name", "format", "first"),
         [
             ("x.json", "jsonl", "x-00001.json"),
             ("x", "jsonl", "x-00001"),
             ("x.b.JSONL.GZ", None, "x.b-00001.JSONL.GZ"),
         ],
     )
-    def test_names(self, tmp_path: Path, name: str, output_format: str | None, first: str) -> None:
+    def test_names(self, tmp_path: Path, name: str, format: str | None, first: str) -> None:
         folder = Folder(tmp_path)
-        manifest = put(folder, "1", name=name, output_format=output_format, max_records_per_file=2)
+        manifest = put(folder, "1", name=name, format=format, max_records_per_file=2)
         assert folder.objects()[0] == first
         assert ids(manifest) == [1]
 
@@ -268,8 +270,10 @@ class TestRunningAgain:
         store = Folder(tmp_path)
         store.put("x.manifest.json", content)
         with pytest.raises(ConfigurationError, match="is not the manifest of a set of jsonl files") as caught:
-            land(unasked(), output=store.address("x.jsonl"), api="a", resource="r", max_records_per_file=1)
-        assert caught.value.field == "output"
+            write_pages(
+                unasked(), destination=store.address("x.jsonl"), api="a", resource="r", max_records_per_file=1
+            )
+        assert caught.value.field == "destination"
         # It does not hinder a single file, which has no manifest beside it.
         store.put("x-00001.jsonl")
         store.put(".x.unfinished.json", b'{"files": ["x-00001.jsonl"]}')
@@ -332,9 +336,9 @@ class TestMappedTasks:
             yield from dated("1")
 
         with pytest.raises(ConfigurationError, match="map index 1"):
-            land(
+            write_pages(
                 pull(),
-                output=store.address("x.jsonl"),
+                destination=store.address("x.jsonl"),
                 max_records_per_file=1,
                 api="a",
                 resource="r",
@@ -344,9 +348,9 @@ class TestMappedTasks:
 
     def test_a_folder_gives_each_its_own_set(self, tmp_path: Path) -> None:
         landed = [
-            land(
+            write_pages(
                 dated("1", "2"),
-                output=f"{tmp_path}/",
+                destination=f"{tmp_path}/",
                 max_records_per_file=1,
                 api="a",
                 resource="r",
@@ -404,7 +408,7 @@ class TestNames:
     ) -> None:
         name = "x" * (length - 6) + ".jsonl"
         with pytest.raises(ConfigurationError, match="255 are allowed"):
-            land(unasked(), output=tmp_path / name, api="a", resource="r", **arguments)
+            write_pages(unasked(), destination=tmp_path / name, api="a", resource="r", **arguments)
         put(Folder(tmp_path), "1", name=name)
 
 

@@ -27,7 +27,7 @@ from airflow_provider_finauth.hooks.talenom import TalenomHook
 
 hook = TalenomHook()
 token = hook.get_token()
-assert hook.renew_token().is_new
+assert hook.refresh_token().is_new
 print(hook.get_token().access_token.reveal(), token.access_token.reveal())
 for _ in range(3):
     with suppress(InvalidClientError):

@@ -23,12 +23,12 @@ from airflow_provider_finauth.client.paging.single import Single
 from airflow_provider_finauth.client.paging.skip_top import SkipTop
 from airflow_provider_finauth.client.paging.tally import Tally
 from airflow_provider_finauth.client.paging.walk import walk_pages
-from airflow_provider_finauth.hooks.records import Records, Source
+from airflow_provider_finauth.pulls.records import Records, Source
 from airflow_provider_finauth.runtime import landing, read_records
 from airflow_provider_finauth.runtime.resuming import Resuming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_finauth.client.paging.base import PagingStyle
 
@@ -132,19 +132,22 @@ def land(
         base_url="https://api.example",
         describe=lambda since, until: pull or described(style),
         walk=lambda pull, **how: walk_pages(pull, api, **how),
+        read=unread,
     )
     instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
-    landed = Records(source).land(
+    return Records(source).write_to(
+        str(target),
         **{
-            "output": str(target),
             "max_records_per_file": 9,
             "resumable": True,
             "context": context or {"ti": instance, "task_state_store": store},
             **options,
-        }
+        },
     )
-    assert isinstance(landed, dict)
-    return landed
+
+
+def unread(pull: Pull) -> Iterator[Any]:
+    raise AssertionError("nothing else is read")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -406,8 +409,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"output": None}, "set 'output' and 'max_records_per_file'"),
-            ({"max_records_per_file": None}, "set 'output' and 'max_records_per_file'"),
+            ({"max_records_per_file": None}, "set 'max_records_per_file'"),
             ({"partition_by": "time"}, "together with 'partition_by'"),
             ({"context": {"ti": None}}, "needs the task state store of Airflow 3.3"),
             ({"resumable": "perhaps"}, "resumable"),
@@ -428,8 +430,9 @@ class TestRefused:
                     base_url="https://api.example",
                     describe=lambda since, until: described(STYLES["offset"]),
                     walk=lambda pull, **how: walk_pages(pull, Api(), **how),
+                    read=unread,
                 )
-            ).land(output=str(tmp_path / "x.jsonl"), max_records_per_file=5, resumable=True)
+            ).write_to(str(tmp_path / "x.jsonl"), max_records_per_file=5, resumable=True)
 
 
 class TestSeveralPulls:
@@ -482,9 +485,9 @@ class TestSeveralPulls:
             tally=tally,
             mark=mark,
         )
-        landed = landing.land(
+        return landing.write_pages(
             mark.keep(resuming.pages()),
-            output=str(target),
+            destination=str(target),
             max_records_per_file=6,
             api="demo",
             resource="things",
@@ -492,8 +495,6 @@ class TestSeveralPulls:
             resuming=resuming,
             context={"ti": SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)},
         )
-        assert isinstance(landed, dict)
-        return landed
 
     def test_wherever_they_are_cut_off(self, tmp_path: Path) -> None:
         whole = self.Lists()

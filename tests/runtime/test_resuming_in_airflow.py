@@ -42,7 +42,7 @@ def resumed():
         paging_options={"size": 3},
         key="id",
         total="total",
-        output=f"{HOME}/landed/x.jsonl",
+        destination=f"{HOME}/landed/x.jsonl",
         max_records_per_file=6,
         resumable=True,
         retries=1,

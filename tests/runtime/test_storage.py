@@ -30,7 +30,7 @@ class TestAddresses:
         assert file_at(file.uri).read().read() == b"x"
 
     def test_a_path_in_the_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """No shell has expanded it in a DAG, nor behind `--output=`."""
+        """No shell has expanded it in a DAG, nor behind `--destination=`."""
         monkeypatch.setenv("HOME", str(tmp_path))
         assert file_at("~/a.jsonl").uri == f"{tmp_path.as_uri()}/a.jsonl"
         monkeypatch.chdir(tmp_path)
@@ -78,7 +78,7 @@ class TestAddresses:
     def test_what_is_no_file(self, address: str, bucket: Bucket) -> None:
         with pytest.raises(ConfigurationError) as caught:
             file_at(address)
-        assert caught.value.field == "output"
+        assert caught.value.field == "destination"
 
     @pytest.mark.parametrize(
         ("scheme", "package"),
@@ -132,7 +132,7 @@ class TestNames:
         file_at(make("ä" * 127 + "x"))
         with pytest.raises(ConfigurationError, match="256 bytes where 255 are allowed") as caught:
             file_at(make("ä" * 128))
-        assert caught.value.field == "output"
+        assert caught.value.field == "destination"
 
     def test_of_an_object_as_a_whole(self, bucket: Bucket) -> None:
         folders = "/".join(["x" * 200] * 5)

@@ -140,10 +140,10 @@ class TestCheck:
         (tmp_path / "file").write_text("in the way")
         (tmp_path / "folder").mkdir()
         with pytest.raises(
-            ConfigurationError, match="'output' names .*, where no file can be made"
+            ConfigurationError, match="'destination' names .*, where no file can be made"
         ) as caught:
             file_at(str(tmp_path / place)).check()
-        assert caught.value.field == "output"
+        assert caught.value.field == "destination"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
     def test_a_folder_that_must_not_be_written_to(self) -> None:

@@ -113,7 +113,7 @@ def in_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_store_that_writes_in_place_is_refused(in_place: Any) -> None:
     with pytest.raises(ConfigurationError, match="whole or not at all") as caught:
         file_at("s3://bucket/a.jsonl").check()
-    assert caught.value.field == "output"
+    assert caught.value.field == "destination"
     assert in_place.find("/bucket") == ["/bucket/a.jsonl"]
     assert in_place.cat_file("/bucket/a.jsonl") == b"old"
 
@@ -218,7 +218,7 @@ class TestWhatGoesWrongInS3:
         address = f"s3://lake@{s3_bucket.name}-not/a.jsonl"
         with pytest.raises(ConfigurationError, match=r"no such bucket.*NoSuchBucket") as caught:
             file_at(address).check()
-        assert (caught.value.conn_id, caught.value.field) == ("lake", "output")
+        assert (caught.value.conn_id, caught.value.field) == ("lake", "destination")
         assert address in str(caught.value)
 
     def test_a_name_that_no_bucket_can_have(self, s3_bucket: S3Bucket) -> None:

@@ -25,7 +25,7 @@ from airflow_provider_finauth.hooks.talenom import TalenomHook
 from airflow_provider_finauth.hooks.tradevest import TradevestHook
 
 if TYPE_CHECKING:
-    from airflow_provider_finauth.hooks.records import Records
+    from airflow_provider_finauth.pulls.records import Records
 
 ORGANIZATION = 14222
 INVOICES = """query Q($companyId: ID, $first: Int, $after: String) {
@@ -35,55 +35,56 @@ INVOICES = """query Q($companyId: ID, $first: Int, $after: String) {
 }"""
 
 
-def generic(path: str, paging: str, *, params: dict[str, Any] | None = None, **options: Any) -> Any:
+def generic(path: str, paging: Any, *, query: dict[str, Any] | None = None, **options: Any) -> Any:
     def pull(limit: int) -> Records:
-        return OAuth2ApiHook().records(
-            path, params=params, paging=paging, paging_options=options, key="id", limit=limit
-        )
+        found = OAuth2ApiHook().records(path, query=query, paging=paging, paging_options=options, key="id")
+        return found.limit(limit)
 
     return pull
 
 
 def op_transactions(limit: int) -> Records:
     hook = OPCorporateHook()
-    return hook.transactions(next(hook.accounts())["surrogateId"], limit=limit)
+    return hook.transactions(next(hook.accounts())["surrogateId"]).limit(limit)
 
 
 def landax_links(limit: int) -> Records:
     """Without ``$top`` the standard's endpoint links each page to the next."""
-    return LandaxHook().records(
-        "/odata/v32/Incidents", paging="next_link", records_path="value", key="Id", limit=limit
-    )
+    found = LandaxHook().records("/odata/v32/Incidents", paging="next_link", records_path="value", key="Id")
+    return found.limit(limit)
 
 
 # The name of the way, the pull of so many, and the ending of the file.
 WAYS: dict[str, tuple[Callable[[int], Records], str]] = {
-    "talenom_index": (lambda limit: TalenomHook().vouchers(ORGANIZATION, limit=limit), "jsonl"),
+    "talenom_index": (lambda limit: TalenomHook().vouchers(ORGANIZATION).limit(limit), "jsonl"),
     "talenom_limit": (
-        lambda limit: TalenomHook().records(
-            f"/fi/sales/v1/{ORGANIZATION}/invoices",
-            paging="limit_offset",
-            paging_options={"size": 1000},
-            key="id",
-            limit=limit,
+        lambda limit: (
+            TalenomHook()
+            .records(
+                f"/fi/sales/v1/{ORGANIZATION}/invoices",
+                paging="limit_offset",
+                paging_options={"size": 1000},
+                key="id",
+            )
+            .limit(limit)
         ),
         "jsonl.gz",
     ),
     "op_keyset": (op_transactions, "parquet"),
-    "landax_skip": (lambda limit: LandaxHook().entities("Incidents", limit=limit), "jsonl.zst"),
+    "landax_skip": (lambda limit: LandaxHook().entities("Incidents").limit(limit), "jsonl.zst"),
     "landax_links": (landax_links, "csv"),
-    "tradevest_cursor": (lambda limit: TradevestHook().transactions(limit=limit), "csv.gz"),
-    "luca_relay": (lambda limit: LucaHook().nodes(INVOICES, "saleInvoices", limit=limit), "jsonl"),
+    "tradevest_cursor": (lambda limit: TradevestHook().transactions().limit(limit), "csv.gz"),
+    "luca_relay": (lambda limit: LucaHook().nodes(INVOICES, "saleInvoices").limit(limit), "jsonl"),
     "generic_cursor": (generic("/items", "cursor", size_param="limit", size=1000), "jsonl"),
     "generic_offsets": (generic("/offsets", "limit_offset", size=1000), "parquet"),
-    "generic_links": (generic("/links", "next_link", params={"limit": 1000}, keys=["next"]), "jsonl"),
+    "generic_links": (generic("/links", "next_link", query={"limit": 1000}, keys=["next"]), "jsonl"),
     "generic_keyset": (
-        generic("/keyset", "keyset", params={"limit": 1000}, param="since", field="updatedAt", size=1000),
+        generic("/keyset", "keyset", query={"limit": 1000}, param="since", field="updatedAt", size=1000),
         "jsonl",
     ),
     # Last: from here on the sandbox counts Talenom's pages by rows.
     "talenom_offset": (
-        lambda limit: TalenomHook("talenom_offset").general_ledger_events(ORGANIZATION, limit=limit),
+        lambda limit: TalenomHook("talenom_offset").general_ledger_events(ORGANIZATION).limit(limit),
         "parquet",
     ),
 }
@@ -101,7 +102,7 @@ def main() -> None:
         for part, limit in (("few", records // 10), ("all", records)):
             before = _reset_peak()
             began = time.monotonic()
-            manifest = pull(limit).land(output=str(folder / part / f"{name}.{ending}"))
+            manifest = pull(limit).write_to(str(folder / part / f"{name}.{ending}"))
             found[part] = {
                 "records": manifest["records"],
                 "peak": _memory("VmHWM") - before,

@@ -127,7 +127,7 @@ def test_a_field_longer_than_the_csv_module_likes() -> None:
 def test_a_record_that_is_no_object() -> None:
     with pytest.raises(ConfigurationError, match="not all JSON objects.*'jsonl'") as caught:
         written([page({"a": 1}, Decimal("1.5"))], "csv")
-    assert caught.value.field == "output_format"
+    assert caught.value.field == "format"
 
 
 @pytest.mark.parametrize(

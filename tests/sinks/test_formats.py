@@ -21,7 +21,7 @@ GZIP = Format("jsonl", "gzip")
 
 
 @pytest.mark.parametrize(
-    ("output", "output_format", "expected"),
+    ("destination", "format", "expected"),
     [
         ("s3://bucket/a.jsonl", None, PLAIN),
         ("s3://bucket/a.jsonl.gz", None, GZIP),
@@ -40,26 +40,26 @@ GZIP = Format("jsonl", "gzip")
         ("s3://bucket/a.jsonl", ".JSONL", PLAIN),
     ],
 )
-def test_known(output: str, output_format: str | None, expected: Format) -> None:
-    assert format_of(output, output_format) == expected
+def test_known(destination: str, format: str | None, expected: Format) -> None:
+    assert format_of(destination, format) == expected
 
 
 @pytest.mark.parametrize(
-    ("output", "output_format", "field"),
+    ("destination", "format", "field"),
     [
-        ("s3://bucket/a.xlsx", None, "output"),
-        ("s3://bucket/a.parquet.gz", None, "output"),
-        ("s3://bucket/a.gz", None, "output"),
-        ("s3://bucket/jsonl", None, "output"),
-        ("s3://bucket/a.jsonl", "parquet", "output_format"),
-        ("s3://bucket/a.jsonl", "avro", "output_format"),
-        ("s3://bucket/a.jsonl", "jsonl.gz", "output_format"),
-        ("s3://bucket/a.jsonl.gz", "jsonl", "output_format"),
+        ("s3://bucket/a.xlsx", None, "destination"),
+        ("s3://bucket/a.parquet.gz", None, "destination"),
+        ("s3://bucket/a.gz", None, "destination"),
+        ("s3://bucket/jsonl", None, "destination"),
+        ("s3://bucket/a.jsonl", "parquet", "format"),
+        ("s3://bucket/a.jsonl", "avro", "format"),
+        ("s3://bucket/a.jsonl", "jsonl.gz", "format"),
+        ("s3://bucket/a.jsonl.gz", "jsonl", "format"),
     ],
 )
-def test_unknown_or_contradictory(output: str, output_format: str | None, field: str) -> None:
+def test_unknown_or_contradictory(destination: str, format: str | None, field: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        format_of(output, output_format)
+        format_of(destination, format)
     assert caught.value.field == field
 
 

@@ -42,9 +42,9 @@ def test_bytes_are_those_of_the_json(records: list[Any]) -> None:
 
 def test_limits_are_inclusive_and_say_what_to_do() -> None:
     assert len(collect(range(3), max_records=3, max_bytes=100)) == 3
-    with pytest.raises(ResultTooLargeError, match="2 records.*Set 'output'.*max_xcom_records"):
+    with pytest.raises(ResultTooLargeError, match="2 records.*Set 'destination'.*max_xcom_records"):
         collect(range(3), max_records=2, max_bytes=100)
-    with pytest.raises(ResultTooLargeError, match="5 bytes.*Set 'output'.*max_xcom_bytes"):
+    with pytest.raises(ResultTooLargeError, match="5 bytes.*Set 'destination'.*max_xcom_bytes"):
         collect(range(3), max_records=3, max_bytes=5)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -10,9 +10,17 @@ from airflow_provider_finauth.client.paging.answer import opening
 from airflow_provider_finauth.exceptions import ConfigurationError, PaginationError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_finauth.client.paging.answer import Answer, Opening
-    from airflow_provider_finauth.client.paging.changes import Changes
+    from airflow_provider_finauth.client.paging.changes import Changes, Cut
     from airflow_provider_finauth.client.paging.rows import Rows
+
+# Gives the records of another pull.
+Read = Callable[["Pull"], Iterator[Any]]
+# Given what reads, a moment (None for the beginning) and the notes of former pulls, which it may change:
+# they are kept when the records are where they were wanted.
+Reread = Callable[[Read, "datetime | None", dict[str, Any]], "Iterable[Pull]"]
 
 # Where lists lie in the answers of most APIs.
 _USUAL_PLACES = ("results", "value", "data", "items", "records")
@@ -74,7 +82,7 @@ class Page:
         return self.rows.records
 
     @property
-    def raw(self) -> Any:
+    def body(self) -> Any:
         """The decoded answer."""
         return None if self.answer is None else self.answer.value
 
@@ -253,6 +261,10 @@ class Pull:
     :param version: the member that tells which of two states of a record is the newer: of a key that comes
         again, an equal version is a duplicate, a newer one is delivered, an older one is dropped
     :param changes: what tells when a record changed; None where that is not known
+    :param cut: the time that the records are held to, where the API's filter takes in more
+    :param parts: which pulls this one is made of, where it is several, each walked to its end
+    :param reread: which pulls bring what has changed since a moment, where the API does not filter by changes
+    :param relabel: makes what is delivered of a page's records
     """
 
     request: Request
@@ -264,6 +276,10 @@ class Pull:
     exact: bool = False
     version: str | None = None
     changes: Changes | None = None
+    cut: Cut | None = None
+    parts: Callable[[Read], Iterable[Pull]] | None = None
+    reread: Reread | None = None
+    relabel: Callable[[Rows], Rows] | None = None
 
     def opening(self, root: str = "") -> Opening:
         """Say what a walk looks for in an answer, so that it is found in one pass.

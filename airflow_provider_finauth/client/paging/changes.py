@@ -57,6 +57,31 @@ class Changes:
         return rows.column(member).count(value)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A time that the records are held to by a member of theirs, where the API's filter takes in more.
+
+    :param field: the member, with dots
+    :param since: the first moment wanted
+    :param until: the first moment no longer wanted
+    """
+
+    field: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def outside(self, rows: Rows) -> list[int]:
+        """Return the positions of the records outside of the window; without a time one is inside."""
+        return [
+            at
+            for at, value in enumerate(rows.column(self.field))
+            if (moment := moment_of(value)) is not None and not self._holds(moment)
+        ]
+
+    def _holds(self, moment: datetime) -> bool:
+        return (self.since is None or self.since <= moment) and (self.until is None or moment < self.until)
+
+
 def moment_of(value: Any) -> datetime | None:
     """Read a moment: ISO 8601, without a zone as UTC, or seconds, milliseconds or microseconds since 1970.
 

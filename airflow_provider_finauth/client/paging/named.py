@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from airflow_provider_finauth import values
 from airflow_provider_finauth.client.paging.base import PagingStyle, Pull, Request
@@ -18,7 +18,10 @@ from airflow_provider_finauth.client.paging.single import Single
 from airflow_provider_finauth.client.paging.skip_top import SkipTop
 from airflow_provider_finauth.exceptions import ConfigurationError
 
-PAGING_STYLES: dict[str, type[PagingStyle]] = {
+PagingName = Literal[
+    "none", "page_index", "limit_offset", "skip_top", "next_link", "cursor", "relay", "keyset"
+]
+PAGING_STYLES: dict[PagingName, type[PagingStyle]] = {
     "none": Single,
     "page_index": PageIndex,
     "limit_offset": LimitOffset,
@@ -33,8 +36,8 @@ PAGING_STYLES: dict[str, type[PagingStyle]] = {
 def pull_of(
     path: str,
     *,
-    params: Mapping[str, Any] | None = None,
-    paging: str = "none",
+    query: Mapping[str, Any] | None = None,
+    paging: PagingName = "none",
     paging_options: Mapping[str, Any] | None = None,
     records_path: str | None = None,
     key: str | None = None,
@@ -47,6 +50,7 @@ def pull_of(
     """Describe a pull of any list.
 
     :param path: below the connection's address
+    :param query: parameters of the query
     :param paging: a name of :data:`PAGING_STYLES`
     :param paging_options: what the style takes, for example ``{"param": "cursor", "size": 100}``
     :param records_path: where the list lies in the answer, for example ``result.items``
@@ -55,10 +59,10 @@ def pull_of(
     :param idempotent: whether a request other than a GET may be repeated when its answer is lost
     :raises ConfigurationError: no such style, or it takes no such option
     """
-    name = values.argument("paging", values.choice, paging, tuple(PAGING_STYLES))
+    name = cast("PagingName", values.argument("paging", values.choice, paging, get_args(PagingName)))
     options = values.argument("paging_options", values.mapping, paging_options or {})
     return Pull(
-        request=Request(method, path, dict(params or {}), json, dict(headers or {}), idempotent),
+        request=Request(method, path, dict(query or {}), json, dict(headers or {}), idempotent),
         paging=_style(name, options),
         records_path=records_path,
         key=key,
@@ -67,7 +71,7 @@ def pull_of(
     )
 
 
-def _style(paging: str, options: Mapping[str, Any]) -> PagingStyle:
+def _style(paging: PagingName, options: Mapping[str, Any]) -> PagingStyle:
     declared = {field.name: str(field.type) for field in fields(PAGING_STYLES[paging])}  # type: ignore[arg-type]
     try:
         return PAGING_STYLES[paging](

@@ -188,7 +188,7 @@ def decode_rows(
     except NotJson as fault:
         problem = str(fault)
     raise ApiError(
-        f"A record of the answer cannot be decoded: {problem}. Set output to a file of JSON Lines, "
+        f"A record of the answer cannot be decoded: {problem}. Set destination to a file of JSON Lines, "
         "which takes the records as the API sent them."
     )
 

@@ -37,6 +37,8 @@ class Tally:
     :param mistaken_index: pages that showed an index or offset not to be counted as thought
     :param missing: records that were promised and did not come
     :param stuck: pages full of one time, that nothing led past
+    :param outside_window: records left out since their time is not the one asked for; None where no pull is
+        held to a time of theirs
     :param server_time: the server's clock at the first answer, in UTC
     """
 
@@ -52,6 +54,7 @@ class Tally:
     mistaken_index: int = 0
     missing: int = 0
     stuck: int = 0
+    outside_window: int | None = None
     server_time: datetime | None = None
 
     def add(self, check: str, amount: int = 1) -> None:
@@ -67,6 +70,7 @@ class Tally:
         return bool(self.cycles or self.mistaken_index or self.stuck)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the counts for a manifest; the total only where one was told."""
+        """Return the counts for a manifest; the total, and what lay outside, only where one is told."""
         told = {} if self.total is None else {"total": self.total}
-        return told | {check: getattr(self, check) for check in _CHECKS}
+        cut = {} if self.outside_window is None else {"outside_window": self.outside_window}
+        return told | {check: getattr(self, check) for check in _CHECKS} | cut

@@ -6,13 +6,16 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from airflow_provider_finauth.client.paging import guards
 from airflow_provider_finauth.client.paging.answer import Answer
 from airflow_provider_finauth.client.paging.base import Mismatch, Page, Pull, Request, Source, Turn, Walk
 from airflow_provider_finauth.client.paging.tally import Tally
 from airflow_provider_finauth.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_finauth.client.paging.rows import Rows
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +123,8 @@ def _walk(pull: Pull, source: Source, tally: Tally, options: _Options) -> Iterat
                 tally.older += sifted.older
                 tally.add("duplicates" if walk.counts_repeats else "overlapping", sifted.repeated)
                 duplicates = sifted.repeated if walk.counts_repeats else 0
-                page = Page(sifted.kept, number, promise.total, duplicates, answer)
+                kept = _delivered(pull, sifted.kept, tally)
+                page = Page(kept, number, promise.total, duplicates, answer)
                 enough = limit is not None and delivered + len(page.rows) >= limit
                 if not enough:
                     # Asked before the page is given away: a page that breaks a rule is not delivered.
@@ -157,6 +161,15 @@ def _walk(pull: Pull, source: Source, tally: Tally, options: _Options) -> Iterat
             _judge(fault, tally, lenient)
     finally:
         source.close()
+
+
+def _delivered(pull: Pull, rows: Rows, tally: Tally) -> Rows:
+    """Make what is delivered of an answer's records."""
+    if pull.cut is not None:
+        outside = set(pull.cut.outside(rows))
+        tally.outside_window = (tally.outside_window or 0) + len(outside)
+        rows = rows.without(outside)
+    return rows if pull.relabel is None else pull.relabel(rows)
 
 
 def _resumed(walk: Walk, bookmark: Mapping[str, Any]) -> tuple[Request, int, int, int | None]:

@@ -101,12 +101,8 @@ class _ToFile(Finauth):
     guarded: ClassVar[bool] = True
 
     def pull(self, order: Order) -> int:
-        manifest = self._hook_class(_CONN_ID).pull(
-            order.path,
-            output=f"file://{order.file}{self.suffix}",
-            **described(order, guarded=self.guarded),
-        )
-        assert isinstance(manifest, dict)
+        records = self._hook_class(_CONN_ID).records(order.path, **described(order, guarded=self.guarded))
+        manifest = records.write_to(f"file://{order.file}{self.suffix}")
         return int(manifest["records"])
 
 
@@ -115,7 +111,7 @@ class FinauthLines(_ToFile):
 
     key = "finauth-lines"
     title = "**finauth**, JSON Lines, not looking into records"
-    used = "`OAuth2ApiHook.pull` with `output=….jsonl`, without key and total; fsync included"
+    used = '`OAuth2ApiHook.records(…).write_to("….jsonl")`, without key and total; fsync included'
     suffix = ".jsonl"
     guarded = False
 
@@ -134,7 +130,7 @@ class FinauthParquet(_ToFile):
 
     key = "finauth-parquet"
     title = "**finauth**, Parquet"
-    used = "the same with `output=….parquet`; pyarrow is counted as imported"
+    used = "the same to `….parquet`; pyarrow is counted as imported"
     suffix = ".parquet"
 
     def load(self) -> None:

@@ -46,7 +46,7 @@ def test_options_are_read_by_their_kind(paging: str, options: Any, style: object
         ("next_link", {"keys": {"next": 1}}, "'keys' must be a comma-separated string"),
         ("cursor", {"colour": "red"}, "does not fit the paging 'cursor', which takes cursor_path, param"),
         ("keyset", {}, "does not fit the paging 'keyset'"),
-        ("cursor", "size=1", "must be a JSON object, not 'size=1'"),
+        ("cursor", "size=1", "must be a JSON object, not a str"),
         ("cursor", ["size"], "must be a JSON object"),
     ],
 )

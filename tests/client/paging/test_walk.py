@@ -122,8 +122,8 @@ def test_the_servers_time_is_that_of_the_first_answer() -> None:
 def test_a_page_tells_its_whole_answer() -> None:
     [page] = walk_pages(pull(STYLE), lambda request: {"value": records(1), "more": 1.5}, limit=1)
 
-    assert page.raw == {"value": [{"id": 0, "name": "record 0"}], "more": page.raw["more"]}
-    assert str(page.raw["more"]) == "1.5"
+    assert page.body == {"value": [{"id": 0, "name": "record 0"}], "more": page.body["more"]}
+    assert str(page.body["more"]) == "1.5"
 
 
 def test_without_a_key_no_record_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

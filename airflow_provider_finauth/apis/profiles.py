@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import quote
 
 from airflow_provider_finauth import values
+from airflow_provider_finauth.auth.credentials import Credentials
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.secret import Secret
 from airflow_provider_finauth.transport.origins import require_secure
@@ -14,8 +15,6 @@ from airflow_provider_finauth.transport.session import TransportSettings
 from airflow_provider_finauth.transport.tls import CertificateError, ClientCertificate, client_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from airflow_provider_finauth.settings import Settings
 
 # Which field a fault in a certificate is mended in.
@@ -104,52 +103,25 @@ def _file(settings: Settings, field: str) -> str:
         raise settings.error(field, "names a file that cannot be read on this machine") from None
 
 
-def integer(argument: str, value: int | str, *, minimum: int = 0) -> int:
-    """Read an argument as a whole number; see :func:`.values.integer`.
+def client_credentials(
+    settings: Settings, token_endpoint: str, made: TransportSettings | None = None
+) -> Credentials:
+    """Read the credentials of a connection whose login and password are a client's id and secret.
 
-    :raises ConfigurationError: names the argument
+    :param made: the transport, where the caller has read it already
+    :raises ConfigurationError: one of the two is empty
     """
-    return values.argument(argument, values.integer, value, minimum=minimum)
-
-
-def flag(argument: str, value: bool | str) -> bool:
-    """Read an argument as true or false; see :func:`.values.flag`.
-
-    :raises ConfigurationError: names the argument
-    """
-    return values.argument(argument, values.flag, value)
-
-
-def optional_flag(argument: str, value: bool | str | None) -> bool | None:
-    """Read an argument as true, false or left open; a template leaves one open by an empty string.
-
-    :raises ConfigurationError: names the argument
-    """
-    return None if value is None or value == "" else flag(argument, value)
-
-
-def choice(argument: str, value: str, choices: tuple[str, ...]) -> str:
-    """Read an argument as one of the words allowed; see :func:`.values.choice`.
-
-    :raises ConfigurationError: names the argument
-    """
-    return values.argument(argument, values.choice, value, choices)
-
-
-def text(argument: str, value: str) -> str:
-    """Refuse an argument that is no string, or blank: an empty id in a path asks for something else.
-
-    :raises ConfigurationError: names the argument
-    """
-    return values.argument(argument, values.string, value)
-
-
-def several(given: Iterable[str] | str | None) -> tuple[str, ...] | str:
-    """Make strings that may be gone through more than once; a single one, as a template gives it, stays.
-
-    A template that leaves native values gives None where there are none.
-    """
-    return given if isinstance(given, str) else tuple(given or ())
+    return Credentials(
+        conn_id=settings.conn_id,
+        api=settings.conn_type,
+        grant="client_credentials",
+        token_endpoint=token_endpoint,
+        client_id=settings.text("login"),
+        client_secret=settings.secret("password"),
+        scope=settings.optional("scope"),
+        default_lifetime=settings.integer("default_lifetime"),
+        transport=made or transport(settings),
+    )
 
 
 def conversation(settings: Settings, made: TransportSettings | None = None) -> Conversation:
@@ -166,10 +138,10 @@ def conversation(settings: Settings, made: TransportSettings | None = None) -> C
 
 
 def path_segment(argument: str, value: str) -> str:
-    """Give an id as one segment of a path.
+    """Write an id as one segment of a path.
 
     :raises ConfigurationError: it is empty, or a dot segment, which would lead to another resource
     """
-    if text(argument, value).strip(".") == "":
+    if values.argument(argument, values.string, value).strip(".") == "":
         raise ConfigurationError(f"Argument '{argument}' must be an id, not {value!r}.", field=argument)
     return quote(value, safe="")

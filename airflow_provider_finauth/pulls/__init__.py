@@ -1,0 +1,1 @@
+"""The use case: the records of a resource, to wherever they are wanted."""
