@@ -1,10 +1,13 @@
 # Everything runs in environments of its own below .venv, made when first needed:
 #   .venv/airflow3   the newest Airflow 3, with the linters
 #   .venv/airflow2   Airflow 2.11
+#   .venv/python312  the newest Airflow 3 on Python 3.12
+#   .venv/python313  and on Python 3.13
 #   .venv/bench      the libraries that the benchmarks measure beside ours
 #   .venv/matrix     the libraries that the matrix compares with; .venv/matrix-singer one that bears no company
 # Only Python 3.11 or newer and make have to be there. Airflow 2.11 runs on Python 3.11 and 3.12: with a newer
-# PYTHON a python3.12 or python3.11 on the PATH is taken for it.
+# PYTHON a python3.12 or python3.11 on the PATH is taken for it. What is for Python 3.12 or 3.13 takes it from the
+# PATH or from pyenv.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,6 +15,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+PYENV_ROOT ?= $(HOME)/.pyenv
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 
@@ -36,11 +40,19 @@ PYTEST := -m pytest -n auto --dist loadfile
 # releases below them: once is enough.
 WITHOUT_AIRFLOW := tests/apis tests/auth tests/client tests/faults tests/hooks/test_faults.py \
     tests/hooks/test_token_faults.py tests/model tests/sandbox tests/scale tests/sinks tests/transport \
-    tests/test_benchmarks.py tests/test_docs_errors.py tests/test_matrix.py tests/test_settings.py
+    tests/hooks/test_windows.py tests/test_benchmarks.py tests/test_docs_errors.py tests/test_matrix.py \
+    tests/test_settings.py tests/test_values.py
+# What can differ from one Python to the next: tasks of Airflow itself, locks, forks, threads, sockets and tracebacks,
+# what is imported when, and a pull of each API. The servers' stores take long and differ less. What takes longest
+# begins first.
+OF_PYTHON := --no-loadscope-reorder tests/operators/test_in_airflow.py \
+    tests/auth $(patsubst %,--ignore=tests/auth/stores/test_%.py,redis sql sql_faults) \
+    tests/client tests/transport tests/runtime/test_door.py tests/test_imports.py \
+    $(patsubst %,tests/hooks/test_%.py,ahead base landax luca oauth2api opcorporate talenom tradevest)
 
 .PHONY: help
 help: ## Say what there is to make
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 24
 
 .PHONY: test
 test: test3 test2 ## Run all tests, in the newest Airflow 3 and in Airflow 2.11
@@ -52,6 +64,17 @@ test3: $(AIRFLOW3)/.made ## Run all tests in the newest Airflow 3
 .PHONY: test2
 test2: $(AIRFLOW2)/.made ## Run the tests in Airflow 2.11, but for those that have nothing to do with Airflow
 	$(AIRFLOW2)/bin/python $(PYTEST) $(addprefix --ignore=,$(WITHOUT_AIRFLOW)) $(PYTEST_ARGS)
+
+.PHONY: test-pythons
+test-pythons: test-python312 test-python313 ## Run the tests of what differs between Pythons in 3.12 and 3.13 (3 minutes)
+
+.PHONY: test-pythons-whole
+test-pythons-whole: OF_PYTHON :=
+test-pythons-whole: test-python312 test-python313 ## Run all tests in Python 3.12 and 3.13 (20 minutes)
+
+.PHONY: test-python312 test-python313
+test-python312 test-python313: test-python%: .venv/python%/.made
+	.venv/python$*/bin/python $(PYTEST) $(OF_PYTHON) $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(AIRFLOW3)/.made ## Check style, formatting, types and layers
@@ -99,6 +122,15 @@ model: $(AIRFLOW3)/.made ## Search the model of the token rules with three proce
 	$(AIRFLOW3)/bin/python -m tests.model
 	FINAUTH_WHOLE_MODEL=1 $(AIRFLOW3)/bin/python -m pytest tests/model/test_schedules.py
 
+.PHONY: nightly
+nightly: test-pythons-whole scale model soak ## The long forms of the suites, one after the other (an hour)
+
+.PHONY: check
+check: lint ## The daily loop: lint, and the tests of the pure layers and of what is declared (3 minutes)
+	$(AIRFLOW3)/bin/python $(PYTEST) tests/apis tests/client tests/transport tests/sinks tests/test_values.py \
+	    tests/test_settings.py tests/operators/test_shape.py tests/hooks/test_listing.py tests/hooks/test_windows.py \
+	    $(PYTEST_ARGS)
+
 .PHONY: matrix
 matrix: $(MATRIX)/.made $(MATRIX_SINGER)/.made ## Compare with other libraries, and write docs/matrix.md (6 minutes)
 	$(MATRIX)/bin/python -m benchmarks.matrix --output docs/matrix.md
@@ -119,27 +151,32 @@ clean: ## Remove the environments and everything else that was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(AIRFLOW3)/.made: pyproject.toml constraints/airflow-3.txt tools/make-environment | $(UV)/.made
-	tools/make-environment $(@D) constraints/airflow-3.txt test,lint 14 \
+	tools/make-environment $(@D) constraints/airflow-3.txt test,lint 11-14 \
 	    $(PYTHON) python3.13 python3.12 python3.11
 	touch $@
 
 $(AIRFLOW2)/.made: pyproject.toml constraints/airflow-2.11.txt tools/make-environment | $(UV)/.made
-	tools/make-environment $(@D) constraints/airflow-2.11.txt test 12 \
+	tools/make-environment $(@D) constraints/airflow-2.11.txt test 11-12 \
 	    $(PYTHON) python3.12 python3.11
 	touch $@
 
+.venv/python3%/.made: pyproject.toml constraints/airflow-3.txt tools/make-environment | $(UV)/.made
+	tools/make-environment $(@D) constraints/airflow-3.txt test $* \
+	    $(PYTHON) python3.$* $(wildcard $(PYENV_ROOT)/versions/3.$*.*/bin/python)
+	touch $@
+
 $(BENCH)/.made: pyproject.toml constraints/bench.txt benchmarks/peers.txt tools/make-environment | $(UV)/.made
-	tools/make-environment $(@D) constraints/bench.txt benchmarks/peers.txt 13 \
+	tools/make-environment $(@D) constraints/bench.txt benchmarks/peers.txt 11-13 \
 	    $(PYTHON) python3.13 python3.12 python3.11
 	touch $@
 
 $(MATRIX)/.made: pyproject.toml constraints/matrix.txt benchmarks/matrix/requirements.txt tools/make-environment | $(UV)/.made
-	tools/make-environment $(@D) constraints/matrix.txt benchmarks/matrix/requirements.txt 13 \
+	tools/make-environment $(@D) constraints/matrix.txt benchmarks/matrix/requirements.txt 11-13 \
 	    $(PYTHON) python3.13 python3.12 python3.11
 	touch $@
 
 $(MATRIX_SINGER)/.made: constraints/matrix-singer.txt benchmarks/matrix/requirements-singer.txt tools/make-environment | $(UV)/.made
-	tools/make-environment $(@D) constraints/matrix-singer.txt benchmarks/matrix/requirements-singer.txt 13 \
+	tools/make-environment $(@D) constraints/matrix-singer.txt benchmarks/matrix/requirements-singer.txt 11-13 \
 	    $(PYTHON) python3.13 python3.12 python3.11
 	touch $@
 

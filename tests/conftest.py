@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 from tests.airflow_environment import environment_of, outer_environment
 
 _home = Path(tempfile.mkdtemp(prefix="finauth-tests-"))
@@ -18,6 +20,10 @@ for _folder in ("dags", "plugins", "tmp"):
     (_home / _folder).mkdir()
 os.environ.update(environment_of(_home))
 tempfile.tempdir = None  # Asked again, it follows the home's TMPDIR.
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 pytest_plugins = [
     "tests.airflow_harness",

@@ -409,7 +409,7 @@ class TestStoreDown:
 
 
 class TestSeveralWriters:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         st.lists(
             st.tuples(

@@ -54,7 +54,6 @@ def test_every_turn_and_every_fault_at_every_step(make_world: MakeWorld, name: s
 @pytest.mark.parametrize("name", WORLDS)
 @settings(
     max_examples=20,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -349,7 +349,6 @@ class TestLock:
         with door.exclusive():
             pass
 
-    @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
     def test_a_forked_child_is_not_locked_out(self, held: None) -> None:
         child = os.fork()
         if child == 0:

@@ -305,7 +305,7 @@ def test_closing_closes_the_walk(variables: FakeVariables, clock: StoppedClock) 
     assert closed == [True]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(st.integers(1, 200), st.integers(0, 60), st.booleans(), st.integers(-40, 40)),

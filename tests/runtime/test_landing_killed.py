@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Pages of half a megabyte for each landing; the last page never comes.
 _WRITER = """
-import json, sys, threading, time
+import json, os, sys, threading, time
 from types import SimpleNamespace
 from airflow_provider_finauth.client.paging.base import Page
 from airflow_provider_finauth.client.paging.rows import Rows
@@ -30,7 +30,7 @@ from airflow_provider_finauth.runtime.landing import write_pages
 def pages():
     for number in range(1, 15):
         yield Page(Rows.of([{"id": turn, "text": "x" * 1000} for turn in range(500)]), number=number)
-    print("written", flush=True)
+    os.write(1, b"written\\n")  # as one: print from two threads mixes lines with their ends
     time.sleep(600)
 
 ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)

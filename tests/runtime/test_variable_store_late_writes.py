@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -142,10 +142,5 @@ class LateWrites(RuleBasedStateMachine):
         assert standing.tokens.refresh_token == self.newest.tokens.refresh_token
 
 
-LateWrites.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+LateWrites.TestCase.settings = settings(max_examples=60, stateful_step_count=20)
 TestLateWrites = LateWrites.TestCase

@@ -207,7 +207,7 @@ def same(value: Any, read: Any) -> bool:
     return bool(value == read)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(RECORDS, max_size=3), st.sampled_from(["json", "struct"]))
 def test_records_come_back(pages: list[list[Any]], nested: str) -> None:
     records = [record for one in pages for record in one]

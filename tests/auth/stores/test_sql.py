@@ -110,7 +110,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(steps=_STEPS)
 def test_it_keeps_revisions_as_the_simplest_store_does(
     postgres_server: PostgresServer, steps: list[tuple[str, str, int]]
