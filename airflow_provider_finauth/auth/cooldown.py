@@ -179,7 +179,9 @@ class CoolDowns:
             return
         state = (found.st_mtime_ns, found.st_ino)
         if state != known.seen:
-            self._lengthen(known, self._clock.monotonic() + _left(_load(known.path), self._clock.wall()))
+            left = _left(_load(known.path), self._clock.wall())
+            # Asked last: what passes in between makes the cool-down longer, not shorter.
+            self._lengthen(known, self._clock.monotonic() + left)
             # Only now: another thread that finds it seen must find the end as well.
             known.seen = state
 
@@ -227,8 +229,9 @@ class CoolDowns:
             temporary.replace(known.path)
 
     def _write_entry(self, known: _Known, free_at: float) -> None:
+        left = free_at - self._clock.monotonic()
         now = self._store.now()
-        until = now + free_at - self._clock.monotonic()
+        until = now + left
         for _ in range(_STORE_TRIES):
             revision = 0
             try:
