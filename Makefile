@@ -42,12 +42,10 @@ WITHOUT_AIRFLOW := tests/apis tests/auth tests/client tests/faults tests/hooks/t
     tests/hooks/test_token_faults.py tests/model tests/sandbox tests/scale tests/sinks tests/transport \
     tests/hooks/test_windows.py tests/test_benchmarks.py tests/test_docs_errors.py tests/test_matrix.py \
     tests/test_settings.py tests/test_values.py
-# What can differ from one Python to the next: tasks of Airflow itself, locks, forks, threads, sockets and tracebacks,
-# what is imported when, and a pull of each API. The servers' stores take long and differ less. What takes longest
-# begins first.
-OF_PYTHON := --no-loadscope-reorder tests/operators/test_in_airflow.py \
-    tests/auth $(patsubst %,--ignore=tests/auth/stores/test_%.py,redis sql sql_faults) \
-    tests/client tests/transport tests/runtime/test_door.py tests/test_imports.py \
+# What can differ from one Python to the next: what is imported when, locks, forks, threads, sockets and tracebacks, and
+# a pull of each API. What takes longest begins first; the servers' stores and Airflow's own processes take too long.
+OF_PYTHON := --no-loadscope-reorder tests/test_imports.py tests/runtime/test_door.py \
+    tests/auth $(patsubst %,--ignore=tests/auth/stores/test_%.py,redis sql sql_faults) tests/client tests/transport \
     $(patsubst %,tests/hooks/test_%.py,ahead base landax luca oauth2api opcorporate talenom tradevest)
 
 .PHONY: help
