@@ -59,7 +59,7 @@ class Api(ABC):
         paging: Annotated[PagingName, Meta(description="how the API divides the list into pages")] = "none",
         paging_options: Annotated[
             Mapping[str, Any] | None,
-            Meta(description="what that paging takes; see the documentation of paging"),
+            Meta(description="what that paging takes; see docs/pulling.md"),
         ] = None,
         since: Annotated[
             Since, Meta(description="the first moment wanted, by the time of change; goes out as since_param")

@@ -105,7 +105,7 @@ class Luca(Api):
         fields=(
             RecordField("id", "string"),
             RecordField("name", "string"),
-            RecordField("organisationNumber", "string"),
+            RecordField("organisationNumber", "integer"),
         ),
     )
     def companies(self) -> Pull:

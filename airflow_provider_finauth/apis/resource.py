@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from difflib import get_close_matches
 from functools import cached_property, wraps
 from typing import (
     TYPE_CHECKING,
@@ -229,10 +230,19 @@ class Resource:
         """
         try:
             given = self.signature.bind(*args, **kwargs).arguments
-        except TypeError as problem:
-            takes = ", ".join(each.name for each in self.arguments) or "no arguments"
-            raise ConfigurationError(f"'{self.name}': {problem}. It takes {takes}.") from None
-        return {each.name: each.read(given[each.name]) for each in self.arguments if each.name in given}
+        except TypeError as fault:
+            problem = str(fault)
+        else:
+            return {each.name: each.read(given[each.name]) for each in self.arguments if each.name in given}
+        names = [each.name for each in self.arguments]
+        unplaced = [each.name for each in self.arguments if not each.positional]
+        close = [near for name in kwargs if name not in names for near in get_close_matches(name, names, 1)]
+        raise ConfigurationError(
+            f"'{self.name}': {problem}."
+            + (f" Did you mean '{close[0]}'?" if close else "")
+            + f" It takes {', '.join(names) or 'no arguments'}"
+            + (f"; {', '.join(unplaced)} by name." if unplaced else ".")
+        )
 
     def describe(self, api: object, given: Mapping[str, Any]) -> Pull:
         """Describe the pull.

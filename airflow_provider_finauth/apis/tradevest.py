@@ -220,7 +220,9 @@ class Tradevest(Api):
     )
     def orders(
         self,
-        customer_product_id: Annotated[str, Meta(description="the product, as in the customer's products")],
+        customer_product_id: Annotated[
+            str, Meta(description="a product that holds digital assets, as in the customer's products")
+        ],
         *,
         since: Since = None,
         until: Until = None,

@@ -22,9 +22,9 @@ def encode_params(params: Params | None) -> list[tuple[str, str]]:
         pairs = None
     if pairs is None or isinstance(params, str | bytes):
         raise ConfigurationError(
-            "Argument 'params' must be names with their values, such as {\"page\": 1}, "
+            "Argument 'query' must be names with their values, such as {\"page\": 1}, "
             f"not of type {type(params).__name__}.",
-            field="params",
+            field="query",
         )
     encoded: list[tuple[str, str]] = []
     for name, value in pairs:

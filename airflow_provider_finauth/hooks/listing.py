@@ -47,6 +47,8 @@ def listing(method: Callable[Concatenate[A, P], Pull]) -> Callable[Concatenate[F
         return Records(source, since=given.get("since"), until=given.get("until"))
 
     records.__name__ = resource.name
+    records.__qualname__ = method.__qualname__
+    records.__module__ = method.__module__
     records.__doc__ = resource.documentation
     records.__signature__ = resource.signature_returning(Records)  # type: ignore[attr-defined]
     return records

@@ -111,7 +111,7 @@ class LandaxRecordsOperator(_Landax, PullOperator):
     :param path: below the connection's address, or the whole address of one of its origins
     :param query: parameters of the query
     :param paging: how the API divides the list into pages
-    :param paging_options: what that paging takes; see the documentation of paging
+    :param paging_options: what that paging takes; see docs/pulling.md
     :param since: the first moment wanted, by the time of change; goes out as since_param
     :param until: the first moment no longer wanted; goes out as until_param, and the records' own
         changed_field decides

@@ -225,7 +225,7 @@ class TradevestOrdersOperator(_Tradevest, PullOperator):
 
     Further arguments are those of :class:`.PullOperator`.
 
-    :param customer_product_id: the product, as in the customer's products
+    :param customer_product_id: a product that holds digital assets, as in the customer's products
     :param since: the first moment wanted, by createdOn
     :param until: the first moment no longer wanted, by createdOn
     :param external_id: of one order
@@ -291,7 +291,7 @@ class TradevestRecordsOperator(_Tradevest, PullOperator):
     :param path: below the connection's address, or the whole address of one of its origins
     :param query: parameters of the query
     :param paging: how the API divides the list into pages
-    :param paging_options: what that paging takes; see the documentation of paging
+    :param paging_options: what that paging takes; see docs/pulling.md
     :param since: the first moment wanted, by the time of change; goes out as since_param
     :param until: the first moment no longer wanted; goes out as until_param, and the records' own
         changed_field decides

@@ -67,8 +67,8 @@ class Source:
 class Records(Iterator[Any]):
     """The records of a pull, one after the other.
 
-    Nothing is asked for before the first record is read, and no page before it is needed. A pull is walked
-    once; call the hook's method again for another walk.
+    Nothing is asked for before the first record is read, and no page before it is needed. The iterator is
+    walked once; :meth:`pages`, :meth:`collect` and :meth:`write_to` each walk anew.
 
     :param source: what they are read from
     :param since: the first moment asked for
@@ -86,6 +86,20 @@ class Records(Iterator[Any]):
         self._every = 30.0
         self._walk: Iterator[Any] | None = None
         self._failure: Exception | None = None
+        self._ended = False
+
+    def __repr__(self) -> str:
+        return f"<Records of {self._pull.resource} over {self._source.conn_id!r}>"
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._ended:
+            # No records would look like no data.
+            raise ConfigurationError(
+                f"The records of {self._pull.resource} have been read to their end. Call the hook's method "
+                "again "
+                "for another walk, or keep them in a list."
+            )
+        return self
 
     def __next__(self) -> Any:
         if self._failure is not None:
@@ -96,6 +110,7 @@ class Records(Iterator[Any]):
         try:
             return next(self._walk)
         except StopIteration:
+            self._ended = True
             raise
         except Exception as error:
             self._failure = error

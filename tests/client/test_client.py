@@ -109,9 +109,9 @@ class TestRequest:
 
     @pytest.mark.parametrize("params", ["a=b", "ab", b"a=b", ["ab="], [1], 7])
     def test_params_that_are_no_pairs(self, params: Any, requests_mock: requests_mock.Mocker) -> None:
-        with pytest.raises(ConfigurationError, match="'params'") as caught:
+        with pytest.raises(ConfigurationError, match="'query'") as caught:
             make_client().request("GET", "/x", params=params)
-        assert caught.value.field == "params"
+        assert caught.value.field == "query"
 
     @pytest.mark.parametrize(
         "body",

@@ -80,7 +80,7 @@ def _style(paging: PagingName, options: Mapping[str, Any]) -> PagingStyle:
     except (TypeError, KeyError):
         raise ConfigurationError(
             f"Argument 'paging_options' does not fit the paging '{paging}', which takes "
-            f"{', '.join(declared) or 'none'}; see the documentation of paging.",
+            f"{', '.join(declared) or 'none'}; see 'Paging styles' in docs/pulling.md.",
             field="paging_options",
         ) from None
 
