@@ -56,8 +56,16 @@ def argument(
         return read(value, *args, **kwargs)
     except Unreadable as error:
         expected = error.expected
-    found = f"a {type(value).__name__}" if read is mapping else f"{value!r:.{_LONGEST_SHOWN}}"
+    found = f"a {type(value).__name__}" if read is mapping else _shown(value)
     raise ConfigurationError(f"Argument '{name}' must be {expected}, not {found}.", field=name)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:_LONGEST_SHOWN]
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, or lists in lists without end.
+        return f"a {type(value).__name__}"
 
 
 def optional(name: str, read: Callable[[Any], _T], value: Any) -> _T | None:

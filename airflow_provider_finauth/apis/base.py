@@ -120,36 +120,46 @@ class Api(ABC):
             idempotent=idempotent,
         )
         for argument, value, param in (("since", since, since_param), ("until", until, until_param)):
-            if value and not param:
+            if value is not None and not param:
                 # Everything would come, as if nothing had been asked for.
                 raise ConfigurationError(
                     f"Argument '{argument}' is set, but not '{argument}_param': the name of the API's "
                     "parameter for it.",
                     field=f"{argument}_param",
                 )
-        if until and not changed_field:
+        if until is not None and not changed_field:
             raise ConfigurationError(
                 "Argument 'until' is set, but not 'changed_field': the member that tells when a record "
                 "changed. "
                 "Whether the API counts that moment in is not known, and the records' own time decides.",
                 field="changed_field",
             )
+        if paging == "relay" and not (isinstance(json, Mapping) and isinstance(json.get("query"), str)):
+            raise ConfigurationError(
+                "Argument 'json' must be an object whose member 'query' is the GraphQL document, as "
+                "paging='relay' needs it.",
+                field="json",
+            )
         window = moments(since, until)
+        # Whether the API knows anything finer is not known; the records' own time decides.
+        wide = window.in_whole_seconds if changed_field else window
         asked = {
             param: text
-            for param, text in ((since_param, window.since_text), (until_param, window.until_text))
+            for param, text in ((since_param, wide.since_text), (until_param, wide.until_text))
             if param and text
         }
         return replace(
             pull,
             request=pull.request.with_params(asked) if asked else pull.request,
             cut=window.cut_by(changed_field) if changed_field else None,
-            changes=_changes(pull, changed_field, filtered=since_param is not None),
+            changes=_changes(pull, changed_field, since_param, until_param),
             version=pull.version or changed_field,
         )
 
 
-def _changes(pull: Pull, changed_field: str | None, *, filtered: bool) -> Changes:
+def _changes(
+    pull: Pull, changed_field: str | None, since_param: str | None, until_param: str | None
+) -> Changes:
     if changed_field is None:
         return Changes(
             why_not="Name the member that tells when a record changed by 'changed_field', and by "
@@ -158,6 +168,7 @@ def _changes(pull: Pull, changed_field: str | None, *, filtered: bool) -> Change
         )
     return Changes(
         fields=(changed_field,),
-        filtered=filtered,
-        shifts=isinstance(pull.paging, LimitOffset | PageIndex | SkipTop),
+        filtered=since_param is not None,
+        # Without a parameter for it no end can be asked for, either.
+        shifts=until_param is None or isinstance(pull.paging, LimitOffset | PageIndex | SkipTop),
     )

@@ -18,7 +18,7 @@ from airflow_provider_finauth import values
 from airflow_provider_finauth.apis import profiles
 from airflow_provider_finauth.apis.base import Api
 from airflow_provider_finauth.apis.resource import Since, Until, resource
-from airflow_provider_finauth.apis.windows import moments
+from airflow_provider_finauth.apis.windows import Moments, moments
 from airflow_provider_finauth.auth.credentials import Credentials, FixedCredentials, RequestStyle
 from airflow_provider_finauth.auth.grants import basic_header
 from airflow_provider_finauth.client.paging.base import Pull, Request
@@ -99,7 +99,7 @@ class Landax(Api):
     ) -> Pull:
         """Pull an entity set."""
         window = moments(since, until)
-        conditions = [f"({filter})" if (since or until) else filter] if filter else []
+        conditions = [f"({filter})" if window != Moments(None, None) else filter] if filter else []
         if window.since_text:
             conditions.append(f"{_CHANGED} ge {window.since_text}")
         if window.until_text:

@@ -8,6 +8,7 @@ sample client) with PKCE and refresh tokens that rotate: a replayed one revokes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -156,9 +157,9 @@ class Luca(Api):
 
         A node of a walk over several companies gets the member ``companyId``, unless the query asks for one.
         """
-        chosen = list(map(str, company_ids or ()))
+        chosen = list(dict.fromkeys(map(str, company_ids or ())))
         for name in ("first", "after", *(["companyId"] if chosen else [])):
-            if f"${name}" not in query:
+            if not _declares(query, name):
                 raise ConfigurationError(
                     f"Argument 'query' must declare the variable ${name} and hand it on: the pull sets it.",
                     field="query",
@@ -170,7 +171,7 @@ class Luca(Api):
             return pull
 
         def of_company(company: str) -> Pull:
-            if "$companyId" not in query:
+            if not _declares(query, "companyId"):
                 raise ConfigurationError(
                     "Argument 'query' must declare the variable $companyId and hand it on: the pull sets it.",
                     field="query",
@@ -184,7 +185,7 @@ class Luca(Api):
 
         def parts(read: Read) -> Iterator[Pull]:
             # An OAuth token covers several companies, a personal key one.
-            for company in companies or [str(each["id"]) for each in read(self.companies())]:
+            for company in dict.fromkeys(companies) or [str(each["id"]) for each in read(self.companies())]:
                 yield of_company(company)
 
         return replace(pull, parts=parts)
@@ -251,6 +252,10 @@ class Luca(Api):
                 "give consent on Luca's page."
             ),
         )
+
+
+def _declares(query: str, variable: str) -> bool:
+    return re.search(rf"\${variable}\b", query) is not None
 
 
 def nodes_of_company(rows: Rows, company: str) -> Rows:

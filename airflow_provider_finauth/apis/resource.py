@@ -359,5 +359,10 @@ def _kind(members: list[Any]) -> tuple[ArgumentKind, tuple[str, ...]]:
             return "object", ()
     if set(members) == {str, date, datetime}:
         return "time", ()
-    kinds: dict[Any, ArgumentKind] = {bool: "flag", int: "integer", str: "string"}
-    return kinds.get(members[0], "json"), ()
+    kinds: dict[Any, ArgumentKind] = {bool: "flag", int: "integer", str: "string", Any: "json"}
+    if len(members) != 1 or members[0] not in kinds:
+        raise TypeError(
+            f"a resource's argument cannot be of type {members}: it expects str, int, bool, a Literal of "
+            "strings, Iterable[str] | str, When, Mapping or Any, each also with None"
+        )
+    return kinds[members[0]], ()

@@ -50,6 +50,15 @@ class Moments:
         """``until`` as ``2026-01-31T09:00:00Z``."""
         return None if self.until is None else values.timestamp(self.until)
 
+    @property
+    def in_whole_seconds(self) -> Moments:
+        """The smallest window of whole seconds that covers it, for an API that may know nothing finer."""
+        since = None if self.since is None else self.since.replace(microsecond=0)
+        until = self.until
+        if until is not None and until.microsecond:
+            until = until.replace(microsecond=0) + timedelta(seconds=1)
+        return Moments(since, until)
+
     def cut_by(self, field: str) -> Cut | None:
         """Hold the records to the window by a time of their own, where the API's filter takes in more.
 
@@ -66,8 +75,8 @@ def days(since: When | None, until: When | None, *, zone: str | None = None) -> 
     :param zone: the IANA name of the time zone in which the API has its days
     :raises ConfigurationError: one of the two is no midnight, or the window is empty
     """
-    first = values.argument("since", values.day, since, zone) if since else None
-    end = values.argument("until", values.day, until, zone) if until else None
+    first = values.argument("since", values.day, since, zone) if _is_given(since) else None
+    end = values.argument("until", values.day, until, zone) if _is_given(until) else None
     if first is not None and end is not None:
         _require_order(first, end)
     if end == date.min:
@@ -81,11 +90,16 @@ def moments(since: When | None, until: When | None) -> Moments:
 
     :raises ConfigurationError: one of the two is no moment, or the window is empty
     """
-    first = values.argument("since", values.moment, since) if since else None
-    end = values.argument("until", values.moment, until) if until else None
+    first = values.argument("since", values.moment, since) if _is_given(since) else None
+    end = values.argument("until", values.moment, until) if _is_given(until) else None
     if first is not None and end is not None:
         _require_order(first, end)
     return Moments(first, end)
+
+
+def _is_given(value: When | None) -> bool:
+    # A template leaves a time open by an empty string.
+    return value is not None and value != ""
 
 
 def _require_order(since: date, until: date) -> None:

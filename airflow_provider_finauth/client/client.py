@@ -17,6 +17,7 @@ from airflow_provider_finauth.client.paging.walk import walk_pages
 from airflow_provider_finauth.client.params import encode_params
 from airflow_provider_finauth.client.session import AuthenticatedSession
 from airflow_provider_finauth.client.stopping import UNSTOPPABLE, Stop
+from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.transport.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
@@ -208,7 +209,14 @@ class ApiClient:
             yield from page.records
 
     def url(self, path: str) -> str:
-        """Give the absolute URL of a path below the base URL; an absolute URL is left as it is."""
+        """Return the absolute URL of a path below the base URL; an absolute URL is left as it is.
+
+        :raises ConfigurationError: it is no string
+        """
+        if not isinstance(path, str):
+            raise ConfigurationError(
+                f"Argument 'path' must be a string, not a {type(path).__name__}.", field="path"
+            )
         if path.lower().startswith(("http://", "https://")):
             return path
         return f"{self._profile.base_url}/{path.removeprefix('/')}"

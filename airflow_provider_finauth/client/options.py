@@ -40,6 +40,9 @@ def read_options(options: RequestOptions) -> dict[str, Any]:
     if unknown:
         takes = ", ".join(RequestOptions.__annotations__)
         raise ConfigurationError(f"A request takes no '{unknown[0]}'. It takes {takes}.", field=unknown[0])
-    sent["params"] = sent.pop("query", None)
+    query = sent.pop("query", None)
+    sent["params"] = values.optional("query", values.mapping, query) if isinstance(query, str) else query
+    if not isinstance(sent.get("headers"), Mapping):
+        sent["headers"] = values.optional("headers", values.mapping, sent.get("headers"))
     sent["idempotent"] = values.optional("idempotent", values.flag, sent.get("idempotent"))
     return sent

@@ -36,7 +36,7 @@ class GraphQLHook(FinauthHook[A_co]):
         """
         response: dict[str, Any] = self.client.graphql(
             values.argument("query", values.string, query),
-            variables,
+            values.optional("variables", values.mapping, variables),
             path=str(self.api.graphql_path),
             idempotent=values.optional("idempotent", values.flag, idempotent),
             allow_partial=values.argument("allow_partial", values.flag, allow_partial),

@@ -24,12 +24,14 @@ def listing(method: Callable[Concatenate[A, P], Pull]) -> Callable[Concatenate[F
 
     :param method: of the hook's API, declared as a resource
     """
-    resource = resource_of(method)
+    declared = resource_of(method)
 
     @airflow_errors()
     def records(hook: FinauthHook[A], /, *args: P.args, **kwargs: P.kwargs) -> Records:
-        given = resource.read(*args, **kwargs)
         api = hook.api
+        # An API may declare a resource anew that it has from another one.
+        resource = getattr(getattr(type(api), declared.name, None), "resource", declared)
+        given = resource.read(*args, **kwargs)
 
         def describe(since: When | None, until: When | None) -> Pull:
             window = {"since": since, "until": until} if resource.has_window else {}
@@ -46,9 +48,9 @@ def listing(method: Callable[Concatenate[A, P], Pull]) -> Callable[Concatenate[F
         )
         return Records(source, since=given.get("since"), until=given.get("until"))
 
-    records.__name__ = resource.name
+    records.__name__ = declared.name
     records.__qualname__ = method.__qualname__
     records.__module__ = method.__module__
-    records.__doc__ = resource.documentation
-    records.__signature__ = resource.signature_returning(Records)  # type: ignore[attr-defined]
+    records.__doc__ = declared.documentation
+    records.__signature__ = declared.signature_returning(Records)  # type: ignore[attr-defined]
     return records

@@ -78,7 +78,7 @@ class Records(Iterator[Any]):
 
     def __init__(self, source: Source, *, since: When | None = None, until: When | None = None) -> None:
         self._source = source
-        self._since, self._until = since or None, until or None
+        self._since, self._until = since, until
         # Described at once, so that a wrong argument is refused before anything is asked for.
         self._pull = source.describe(self._since, self._until)
         self._limit: int | None = None
@@ -272,7 +272,7 @@ class Records(Iterator[Any]):
         tally = Tally()
         if not incremental:
             asked = {"since": self._since, "until": self._until}
-            window = {name: str(value) for name, value in asked.items() if value} or None
+            window = {name: str(value) for name, value in asked.items() if value is not None} or None
             return _Run(tally, window, [self._pull], self._pages([self._pull], tally, on_mismatch))
         mark = self._incremental(incremental, overlap, context)
         pulls = self._changed(mark)
@@ -301,7 +301,9 @@ class Records(Iterator[Any]):
                     field=argument,
                 )
         by_change = self._pull.changes is not None and self._pull.changes.filtered
-        since = values.argument("since", values.moment, self._since) if by_change and self._since else None
+        since = None
+        if by_change and self._since is not None:
+            since = values.argument("since", values.moment, self._since)
         return Incremental(
             values.argument("incremental", values.string, name).strip(),
             conn_id=self._source.conn_id,

@@ -359,6 +359,28 @@ def test_any_list_that_is_filtered(connections: SandboxConnections, sandbox: Run
             hook.records("/echo", changed_field="at", **{argument: "2026-10-01"})
 
 
+@pytest.mark.usefixtures("variables")
+def test_any_list_that_is_filtered_from_its_beginning_only(
+    connections: SandboxConnections, sandbox: RunningSandbox
+) -> None:
+    described = {"since_param": "from", "changed_field": "at", "records_path": "query"}
+    land(OAuth2ApiHook().records("/echo", since="2026-10-01", **described))
+    assert dict(sandbox.log("generic", "api")[0]["query"]) == {"from": "2026-10-01T00:00:00Z"}
+
+
+def test_a_fraction_of_a_second_is_asked_for_as_the_whole_one(
+    connections: SandboxConnections, sandbox: RunningSandbox
+) -> None:
+    """An API that knows nothing finer would leave out what the records' own time lets in."""
+    described = {"since_param": "from", "until_param": "to", "changed_field": "at", "records_path": "query"}
+    window = {"since": "2026-10-01T09:00:00.7Z", "until": "2026-10-01T10:00:00.2Z"}
+    list(OAuth2ApiHook().records("/echo", **window, **described))
+    assert dict(sandbox.log("generic", "api")[0]["query"]) == {
+        "from": "2026-10-01T09:00:00Z",
+        "to": "2026-10-01T10:00:01Z",
+    }
+
+
 # What cannot be.
 
 IMPOSSIBLE: dict[str, tuple[Any, str]] = {

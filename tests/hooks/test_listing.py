@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_finauth.apis.resource import resource, resource_of
+from airflow_provider_finauth.apis.talenom import Talenom
+from airflow_provider_finauth.client.paging.base import Pull, Request
+from airflow_provider_finauth.client.paging.single import Single
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.hooks.talenom import TalenomHook
 from airflow_provider_finauth.pulls.records import Records
@@ -103,6 +107,70 @@ def test_a_request_takes_nothing_that_would_be_ignored(monkeypatch: pytest.Monke
     for call in (hook.request, hook.request_json):
         with pytest.raises(ConfigurationError, match="takes no 'params'. It takes query, json"):
             call("GET", "/x", params={"a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [({"path": None}, "path"), ({"headers": "X: secret"}, "headers"), ({"headers": 5}, "headers")],
+)
+def test_what_no_request_can_be_made_of_is_named(
+    monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], field: str
+) -> None:
+    use(monkeypatch, "talenom")
+    hook: Any = TalenomHook()
+    for call in (hook.request, hook.request_json):
+        with pytest.raises(ConfigurationError, match=f"Argument '{field}' must be a") as caught:
+            call(**{"method": "GET", "path": "/x", **arguments})
+        assert caught.value.field == field
+        assert "secret" not in str(caught.value)
+
+
+def test_relay_needs_its_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, "talenom")
+    for json in (None, [], "{ x }", {"query": None}):
+        with pytest.raises(ConfigurationError, match="GraphQL document") as caught:
+            TalenomHook().records(
+                "/x", paging="relay", paging_options={"connection_path": "x"}, method="POST", json=json
+            )
+        assert caught.value.field == "json"
+
+
+def test_a_value_that_cannot_be_shown_is_named_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, "talenom")
+    hook: Any = TalenomHook()
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    for value in (10**5000, nested):
+        with pytest.raises(ConfigurationError, match="Argument 'organization_number' must be a whole number"):
+            hook.vouchers(value)
+
+
+def test_an_api_may_declare_a_resource_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Another(Talenom):
+        @resource(key="number")
+        def vouchers(self, organization_number: int) -> Pull:  # type: ignore[override]
+            """Pull the vouchers of another version."""
+            return Pull(request=Request("GET", f"/v9/{organization_number}"), paging=Single())
+
+    class AnotherHook(TalenomHook):
+        api_class = Another
+
+    use(monkeypatch, "talenom")
+    with pytest.raises(ConfigurationError, match="It takes organization_number"):
+        AnotherHook().vouchers(1, since="2026-01-01")
+    assert repr(AnotherHook().vouchers(1)) == "<Records of vouchers over 'talenom_default'>"
+
+
+def test_an_argument_of_a_type_that_cannot_be_read_is_no_declaration() -> None:
+    class Odd(Talenom):
+        @resource()
+        def odd(self, ratio: float) -> Pull:
+            """Pull what is odd."""
+            raise NotImplementedError
+
+    with pytest.raises(TypeError, match="cannot be of type .*float"):
+        assert resource_of(Odd.odd).arguments
 
 
 def test_a_long_value_is_not_repeated_at_length(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -347,6 +347,18 @@ def test_arguments_are_named(hook: LucaHook, sandbox: RunningSandbox, call: Any,
     assert api_requests(sandbox) == 0
 
 
+def test_a_company_that_is_named_twice_is_walked_once(authorised: LucaHook) -> None:
+    company = next(authorised.companies())["id"]
+    once = list(authorised.nodes(CUSTOMERS, "saleCustomers", company_ids=company))
+    assert list(authorised.nodes(CUSTOMERS, "saleCustomers", company_ids=[company, company])) == once != []
+
+
+def test_a_variable_of_another_name_does_not_do(hook: LucaHook) -> None:
+    for name, other in (("first", "firstOfAll"), ("after", "afterwards"), ("companyId", "companyIds")):
+        with pytest.raises(ConfigurationError, match=rf"declare the variable \${name} "):
+            hook.nodes(CUSTOMERS.replace(f"${name}", f"${other}"), "saleCustomers", company_ids="c")
+
+
 def test_a_connection_that_is_not_there(hook: LucaHook) -> None:
     with pytest.raises(PaginationError, match="saleThings"):
         list(hook.nodes(INVOICES, "saleThings"))

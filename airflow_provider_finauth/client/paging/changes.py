@@ -70,13 +70,14 @@ class Cut:
     since: datetime | None = None
     until: datetime | None = None
 
-    def outside(self, rows: Rows) -> list[int]:
-        """Return the positions of the records outside of the window; without a time one is inside."""
-        return [
-            at
-            for at, value in enumerate(rows.column(self.field))
-            if (moment := moment_of(value)) is not None and not self._holds(moment)
-        ]
+    def sort(self, rows: Rows) -> tuple[set[int], int]:
+        """Find the records outside of the window, and count those that tell no time: nobody knows of these.
+
+        :return: the positions of the former, and how many there are of the latter
+        """
+        moments = [moment_of(value) for value in rows.column(self.field)]
+        outside = {at for at, moment in enumerate(moments) if moment is not None and not self._holds(moment)}
+        return outside, moments.count(None)
 
     def _holds(self, moment: datetime) -> bool:
         return (self.since is None or self.since <= moment) and (self.until is None or moment < self.until)
@@ -91,7 +92,8 @@ def moment_of(value: Any) -> datetime | None:
         text = value.strip() if isinstance(value, str) else ""
         # Eight digits are a day like 20260131: as seconds they would be of the years before 1973.
         if text and (len(text) == _DAY_DIGITS or not text.isdecimal()):
-            found = datetime.fromisoformat(text)
+            # RFC 3339 allows a lower-case z, which Python does not.
+            found = datetime.fromisoformat(text.upper())
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             return None

@@ -39,6 +39,7 @@ class Tally:
     :param stuck: pages full of one time, that nothing led past
     :param outside_window: records left out since their time is not the one asked for; None where no pull is
         held to a time of theirs
+    :param undated: records that tell no such time; None as for the former
     :param server_time: the server's clock at the first answer, in UTC
     """
 
@@ -55,6 +56,7 @@ class Tally:
     missing: int = 0
     stuck: int = 0
     outside_window: int | None = None
+    undated: int | None = None
     server_time: datetime | None = None
 
     def add(self, check: str, amount: int = 1) -> None:
@@ -72,5 +74,6 @@ class Tally:
     def to_dict(self) -> dict[str, Any]:
         """Return the counts for a manifest; the total, and what lay outside, only where one is told."""
         told = {} if self.total is None else {"total": self.total}
-        cut = {} if self.outside_window is None else {"outside_window": self.outside_window}
-        return told | {check: getattr(self, check) for check in _CHECKS} | cut
+        cut = {"outside_window": self.outside_window, "undated": self.undated}
+        checks = {check: getattr(self, check) for check in _CHECKS}
+        return told | checks | ({} if self.outside_window is None else cut)

@@ -166,8 +166,16 @@ def _walk(pull: Pull, source: Source, tally: Tally, options: _Options) -> Iterat
 def _delivered(pull: Pull, rows: Rows, tally: Tally) -> Rows:
     """Make what is delivered of an answer's records."""
     if pull.cut is not None:
-        outside = set(pull.cut.outside(rows))
+        outside, undated = pull.cut.sort(rows)
+        if undated and not tally.undated:
+            _log.warning(
+                "%d records of %s tell no time at %r, so they belong to every window. Is that the member?",
+                undated,
+                pull.name,
+                pull.cut.field,
+            )
         tally.outside_window = (tally.outside_window or 0) + len(outside)
+        tally.undated = (tally.undated or 0) + undated
         rows = rows.without(outside)
     return rows if pull.relabel is None else pull.relabel(rows)
 
