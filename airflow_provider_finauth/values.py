@@ -68,12 +68,14 @@ def _shown(value: Any) -> str:
         return f"a {type(value).__name__}"
 
 
-def optional(name: str, read: Callable[[Any], _T], value: Any) -> _T | None:
+def optional(
+    name: str, read: Callable[Concatenate[Any, _P], _T], value: Any, *args: _P.args, **kwargs: _P.kwargs
+) -> _T | None:
     """Read the value of an argument that None, or an empty string as a template gives one, leaves open.
 
     :raises ConfigurationError: as for :func:`argument`
     """
-    return None if value is None or value == "" else argument(name, read, value)
+    return None if value is None or value == "" else argument(name, read, value, *args, **kwargs)
 
 
 def integer(value: Any, *, minimum: int | None = None, maximum: int | None = None) -> int:

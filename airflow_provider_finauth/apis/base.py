@@ -68,8 +68,7 @@ class Api(ABC):
             Until,
             Meta(
                 description="the first moment no longer wanted; goes out as until_param, and the records' "
-                "own "
-                "changed_field decides"
+                "own changed_field decides"
             ),
         ] = None,
         since_param: Annotated[
@@ -80,8 +79,8 @@ class Api(ABC):
             str | None,
             Meta(
                 description="the member that tells when a record changed, with dots, as ISO 8601 or as "
-                "seconds, "
-                "milliseconds or microseconds since 1970: the list can be pulled incrementally then"
+                "seconds, milliseconds or microseconds since 1970: the list can be pulled "
+                "incrementally then"
             ),
         ] = None,
         records_path: Annotated[
@@ -130,8 +129,8 @@ class Api(ABC):
         if until is not None and not changed_field:
             raise ConfigurationError(
                 "Argument 'until' is set, but not 'changed_field': the member that tells when a record "
-                "changed. "
-                "Whether the API counts that moment in is not known, and the records' own time decides.",
+                "changed. Whether the API counts that moment in is not known, and the records' own time "
+                "decides.",
                 field="changed_field",
             )
         if paging == "relay" and not (isinstance(json, Mapping) and isinstance(json.get("query"), str)):
@@ -163,8 +162,7 @@ def _changes(
     if changed_field is None:
         return Changes(
             why_not="Name the member that tells when a record changed by 'changed_field', and by "
-            "'since_param' "
-            "the parameter by which the API filters by it, if there is one."
+            "'since_param' the parameter by which the API filters by it, if there is one."
         )
     return Changes(
         fields=(changed_field,),

@@ -127,7 +127,7 @@ class Landax(Api):
         )
 
     def entity_path(self, entity_set: str, id: int | str) -> str:
-        """Say where one entity is.
+        """Return the path of one entity.
 
         :raises ConfigurationError: an argument is not of its kind
         """
@@ -183,7 +183,7 @@ def _entity_set(name: str) -> str:
 
 
 def _not_told(select: Iterable[str]) -> Changes | None:
-    """Say why the chosen fields do not tell what is new; None where they do."""
+    """Explain why the chosen fields do not tell what is new; None where they do."""
     chosen = list(select)
     if chosen and _CHANGED not in chosen:
         return Changes(why_not=f"Argument 'select' leaves out {_CHANGED}, which tells what is new: add it.")

@@ -120,10 +120,8 @@ class Luca(Api):
             str,
             Meta(
                 description="a GraphQL document that declares $first: Int and $after: String, hands them "
-                "to the "
-                "connection and asks for its pageInfo { hasNextPage endCursor }; and that declares "
-                "$companyId "
-                "where a company is named",
+                "to the connection and asks for its pageInfo { hasNextPage endCursor }; and "
+                "that declares $companyId where a company is named",
                 extra={"renderer": "graphql", "extension": ".graphql"},
             ),
         ],
@@ -138,9 +136,8 @@ class Luca(Api):
             Iterable[str | int] | str | None,
             Meta(
                 description="ids or organisation numbers; without them the connection's field, and if that "
-                "is "
-                "empty all companies that the consent covers. A personal API key needs none, it is bound "
-                "to one"
+                "is empty all companies that the consent covers. A personal API key needs "
+                "none, it is bound to one"
             ),
         ] = None,
         page_size: Annotated[int, Meta(ge=1, le=_PAGE_SIZE, description="nodes a page")] = _PAGE_SIZE,
@@ -148,8 +145,7 @@ class Luca(Api):
             bool,
             Meta(
                 description="walk the ids a second time: Luca's cursors are positions, so a row that comes "
-                "in "
-                "during the walk shifts the pages behind it"
+                "in during the walk shifts the pages behind it"
             ),
         ] = False,
     ) -> Pull:
@@ -259,7 +255,7 @@ def _declares(query: str, variable: str) -> bool:
 
 
 def nodes_of_company(rows: Rows, company: str) -> Rows:
-    """Say in each node whose it is, unless it says so itself; nothing else of its text is touched."""
+    """Add to each node whose it is, unless it says so itself; nothing else of its text is touched."""
     return Rows([_with_company(bytes(text), company) for text in rows.texts])
 
 

@@ -117,7 +117,7 @@ class OPCorporate(Api):
         return Pull(request=Request("GET", f"{_DATA}/v1/accounts"), paging=Single())
 
     def account_path(self, surrogate_id: str) -> str:
-        """Say where one account is.
+        """Return the path of one account.
 
         :raises ConfigurationError: the id is empty
         """

@@ -75,8 +75,8 @@ def days(since: When | None, until: When | None, *, zone: str | None = None) -> 
     :param zone: the IANA name of the time zone in which the API has its days
     :raises ConfigurationError: one of the two is no midnight, or the window is empty
     """
-    first = values.argument("since", values.day, since, zone) if _is_given(since) else None
-    end = values.argument("until", values.day, until, zone) if _is_given(until) else None
+    first = values.optional("since", values.day, since, zone)
+    end = values.optional("until", values.day, until, zone)
     if first is not None and end is not None:
         _require_order(first, end)
     if end == date.min:
@@ -90,16 +90,11 @@ def moments(since: When | None, until: When | None) -> Moments:
 
     :raises ConfigurationError: one of the two is no moment, or the window is empty
     """
-    first = values.argument("since", values.moment, since) if _is_given(since) else None
-    end = values.argument("until", values.moment, until) if _is_given(until) else None
+    first = values.optional("since", values.moment, since)
+    end = values.optional("until", values.moment, until)
     if first is not None and end is not None:
         _require_order(first, end)
     return Moments(first, end)
-
-
-def _is_given(value: When | None) -> bool:
-    # A template leaves a time open by an empty string.
-    return value is not None and value != ""
 
 
 def _require_order(since: date, until: date) -> None:
@@ -112,9 +107,7 @@ def _require_order(since: date, until: date) -> None:
     if since == until:
         raise ConfigurationError(
             f"Arguments 'since' and 'until' are both {since}, and 'until' is the first moment no longer "
-            "wanted: "
-            "the window is empty. If they come from a DAG run's data interval, give the DAG a timetable "
-            "that has "
-            "one, such as CronDataIntervalTimetable.",
+            "wanted: the window is empty. If they come from a DAG run's data interval, give the DAG a "
+            "timetable that has one, such as CronDataIntervalTimetable.",
             field="until",
         )

@@ -96,8 +96,7 @@ class Records(Iterator[Any]):
             # No records would look like no data.
             raise ConfigurationError(
                 f"The records of {self._pull.resource} have been read to their end. Call the hook's method "
-                "again "
-                "for another walk, or keep them in a list."
+                "again for another walk, or keep them in a list."
             )
         return self
 
@@ -129,11 +128,7 @@ class Records(Iterator[Any]):
                     "A limit has to be set before the first record is read; this walk has begun.",
                     field="limit",
                 )
-            self._limit = (
-                None
-                if records in (None, "")
-                else values.argument("limit", values.integer, records, minimum=0)
-            )
+            self._limit = values.optional("limit", values.integer, records, minimum=0)
         return self
 
     def on_progress(self, report: Callable[[Progress], None], *, every: float = 30.0) -> Records:
@@ -223,11 +218,7 @@ class Records(Iterator[Any]):
 
         with airflow_errors():
             values.argument("nested", values.choice, nested, get_args(Nested))
-            count = (
-                None
-                if max_records_per_file in (None, "")
-                else values.argument("max_records_per_file", values.integer, max_records_per_file, minimum=1)
-            )
+            count = values.optional("max_records_per_file", values.integer, max_records_per_file, minimum=1)
             notes: Notes | None = None
             if values.argument("resumable", values.flag, resumable):
                 notes = self._notes(context, max_records_per_file=count, partition_by=partition_by)
@@ -301,9 +292,7 @@ class Records(Iterator[Any]):
                     field=argument,
                 )
         by_change = self._pull.changes is not None and self._pull.changes.filtered
-        since = None
-        if by_change and self._since is not None:
-            since = values.argument("since", values.moment, self._since)
+        since = values.optional("since", values.moment, self._since) if by_change else None
         return Incremental(
             values.argument("incremental", values.string, name).strip(),
             conn_id=self._source.conn_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_finauth import values
 from airflow_provider_finauth.exceptions import ConfigurationError
 from airflow_provider_finauth.runtime.assets import announce
 from airflow_provider_finauth.runtime.config import read_config
@@ -14,16 +15,17 @@ from airflow_provider_finauth.sinks.xcom import collect
 if TYPE_CHECKING:
     from airflow_provider_finauth.pulls.records import Records
 
-# What is about files, with the values that say nothing of them.
-_OF_FILES: Mapping[str, tuple[Any, ...]] = {
-    "format": (None, ""),
-    "max_records_per_file": (None, ""),
-    "partition_by": (None, ""),
-    "nested": (None, "", "json"),
-    "resumable": (None, "", False, "False", "false"),
+# What is about files, with what holds where nothing is said.
+_OF_FILES: Mapping[str, Any] = {
+    "format": None,
+    "max_records_per_file": None,
+    "partition_by": None,
+    "nested": "json",
+    "resumable": False,
 }
 
 
+@airflow_errors()
 def pull(
     records: Records,
     *,
@@ -44,14 +46,13 @@ def pull(
     """
     records = records.limit(limit)
     if destination is None:
-        for name, unset in _OF_FILES.items():
-            if options.pop(name) not in unset:
-                with airflow_errors():
-                    raise ConfigurationError(
-                        f"Argument '{name}' is set, but 'destination' is not: records go to XCom as "
-                        "they are.",
-                        field=name,
-                    )
+        options["resumable"] = values.optional("resumable", values.flag, options["resumable"])
+        for name, default in _OF_FILES.items():
+            if options.pop(name) not in (default, None, ""):
+                raise ConfigurationError(
+                    f"Argument '{name}' is set, but 'destination' is not: records go to XCom as they are.",
+                    field=name,
+                )
         return records.collect(context=context, **options)
     manifest = records.write_to(destination, context=context, **options)
     announce(context, outlets, manifest)

@@ -273,10 +273,8 @@ class _Claim:
         if self._task.same_run(note) and other != self._task.map_index:
             raise ConfigurationError(
                 f"Argument 'destination': map index {other} of this run writes to '{self._base.uri}' "
-                "already, "
-                f"and this is map index {self._task.map_index}. Give each its own target: end "
-                "'destination' in '/' "
-                "or name there what the task is mapped over.",
+                f"already, and this is map index {self._task.map_index}. Give each its own target: end "
+                "'destination' in '/' or name there what the task is mapped over.",
                 field="destination",
             )
 

@@ -71,8 +71,7 @@ def require_resumable(pull: Pull) -> None:
     if pull.parts is not None:
         raise ConfigurationError(
             f"Argument 'resumable' goes on within one walk, and {pull.resource} is made of several here. "
-            "Leave it "
-            "out, or ask for one of them alone.",
+            "Leave it out, or ask for one of them alone.",
             field="resumable",
         )
     if getattr(pull.paging, "verify", False):

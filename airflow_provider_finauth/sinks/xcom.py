@@ -39,7 +39,6 @@ def collect(records: Iterable[Any], *, max_records: int, max_bytes: int) -> list
 def _too_large(limit: str, option: str) -> ResultTooLargeError:
     return ResultTooLargeError(
         f"The result is larger than the {limit} that may go to XCom. Set 'destination' to a file or an "
-        f"object store, for example destination='s3://bucket/name.jsonl', or in code use write_to() in "
-        "place of "
-        f"collect(); or raise [finauth] {option}."
+        "object store, for example destination='s3://bucket/name.jsonl', or in code use write_to() in "
+        f"place of collect(); or raise [finauth] {option}."
     )
